@@ -1,0 +1,151 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draw hosts and their jails for a terminal. Pure: what jail_info returned in, lines out."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+COLUMNS = ("BOOT", "JAIL", "STATE", "ADDRESSES", "ROOT", "BASE", "SIZE", "NOTES")
+MARKS = {"running": "●", "stopped": "○", "dying": "◌"}
+COLOURS = {"running": "green", "stopped": "bright gray", "dying": "yellow"}
+
+Paint = Callable[[str, str], str]
+
+
+def plain(text: str, _colour: str) -> str:
+    """No colour."""
+    return text
+
+
+def draw(hosts: Mapping[str, Mapping[str, Any]], paint: Paint = plain) -> str:
+    """A box per host, a line per jail.
+
+    :param hosts: by host's name, what jail_info returned there.
+    :param paint: puts a colour on a text; widths are measured before.
+    """
+    tables = {
+        host: [[[_safe(line) for line in cell] for cell in _row(jail)] for jail in _ordered(info.get("jails", []))]
+        for host, info in hosts.items()
+    }
+    shown = [
+        number for number, name in enumerate(COLUMNS)
+        if name != "NOTES" or any(row[number] for rows in tables.values() for row in rows)
+    ]
+    widths = [
+        max([_width(COLUMNS[number]), *(_width(line) for rows in tables.values() for row in rows for line in row[number])])
+        for number in shown
+    ]
+    boxes = [
+        _box(_title(host, hosts[host]), [[row[number] for number in shown] for row in rows],
+             [COLUMNS[number] for number in shown], widths, paint)
+        for host, rows in tables.items()
+    ]
+    return "\n".join(line for box in boxes for line in box)
+
+
+def _ordered(jails: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """In boot order; what does not boot comes last, by name."""
+    return sorted(jails, key=lambda jail: (_position(jail) is None, _position(jail) or 0, str(jail.get("name"))))
+
+
+def _position(jail: Mapping[str, Any]) -> int | None:
+    position = jail.get("boot_position")
+    return None if position is None else int(position)
+
+
+def _title(host: str, info: Mapping[str, Any]) -> str:
+    jails = info.get("jails", [])
+    running = sum(jail.get("state") == "running" for jail in jails)
+    number = int(info.get("host", {}).get("osreldate") or 0)
+    return " · ".join([
+        host,
+        *([f"FreeBSD {number // 100000}.{number // 1000 % 100}"] if number else []),
+        f"{len(jails)} jail{'' if len(jails) == 1 else 's'}",
+        f"{running} running",
+    ])
+
+
+def _row(jail: Mapping[str, Any]) -> list[list[str]]:
+    """The cells of a jail, each a list of lines."""
+    position = _position(jail)
+    state = str(jail.get("state", "?"))
+    notes = []
+    if jail.get("restart_waits"):
+        notes.append("restart waits")
+    if jail.get("drift"):
+        notes.append("drifted")
+    if not jail.get("managed", True):
+        notes.append("foreign")
+    root, base = jail.get("root") or {}, jail.get("base") or {}
+    addresses = [str(address) for family in ("ip4", "ip6") for address in jail.get(family) or []]
+    return [
+        [str(position) if position is not None else "-"],
+        [str(jail.get("name", "?"))],
+        [f"{MARKS.get(state, '?')} {state}"],
+        addresses or ["vnet" if jail.get("vnet") else "-"],
+        [str(root.get("kind") or "-")],
+        [_base(str(base.get("name") or ""), str(base.get("version") or ""))],
+        [human(root.get("size"))],
+        notes,
+    ]
+
+
+def _base(name: str, version: str) -> str:
+    """Its name and patch level, without saying the name twice."""
+    return version if version.startswith(name) and version else " ".join(filter(None, (name, version))) or "-"
+
+
+def human(size: Any) -> str:
+    """Bytes as FreeBSD's tools abbreviate them.
+
+    >>> human(94140928)
+    '90M'
+    """
+    if not isinstance(size, int):
+        return "-"
+    number = float(size)
+    for unit in ("B", "K", "M", "G", "T"):
+        if number < 999.5:
+            break
+        number /= 1024
+    return f"{number:.1f}{unit}" if number < 9.95 and unit != "B" else f"{number:.0f}{unit}"
+
+
+def _width(text: str) -> int:
+    """Cells of a terminal that a text takes."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text if not unicodedata.combining(char))
+
+
+def _safe(text: str) -> str:
+    """A host may not speak to the terminal."""
+    return "".join(char if char.isprintable() else "?" for char in text)
+
+
+def _pad(text: str, width: int) -> str:
+    return text + " " * (width - _width(text))
+
+
+def _box(
+    title: str, rows: Sequence[Sequence[Sequence[str]]], names: Sequence[str], widths: Sequence[int], paint: Paint
+) -> list[str]:
+    inner = max(sum(widths) + 2 * (len(widths) - 1) + 2, _width(title) + 4)
+    spare = inner - 2 - sum(widths) - 2 * (len(widths) - 1)
+    grown = [*widths[:-1], widths[-1] + spare]
+    lines = [f"╭─ {paint(title, 'blue')} {'─' * (inner - _width(title) - 3)}╮"]
+    lines.append(f"│ {paint('  '.join(_pad(name, width) for name, width in zip(names, grown)), 'dark gray')} │")
+    for row in rows:
+        for number in range(max(1, *(len(cell) for cell in row))):
+            cells = []
+            for cell, width in zip(row, grown):
+                text = cell[number] if number < len(cell) else ""
+                colour = COLOURS.get(text.partition(" ")[2]) if text[:1] in MARKS.values() else None
+                cells.append(paint(_pad(text, width), colour) if colour else _pad(text, width))
+            lines.append(f"│ {'  '.join(cells)} │")
+    if not rows:
+        lines.append(f"│ {_pad('no jails', inner - 2)} │")
+    lines.append(f"╰{'─' * inner}╯")
+    return lines
