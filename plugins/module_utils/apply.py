@@ -54,17 +54,17 @@ def take(host: Host, plan: Plan, width: int = 1) -> Dict[str, CellblockError]:
     :param width: how many lanes at once.
     """
     take_steps(host, plan.before)
-    failed = _take_lanes(host, [lane for lane in plan.lanes if lane.steps], width)
+    failed = dict(plan.refused)
+    _take_lanes(host, [lane for lane in plan.lanes if lane.steps], width, failed)
     take_steps(host, plan.settle(frozenset(failed)))
     return failed
 
 
-def _take_lanes(host: Host, lanes: Sequence[Lane], width: int) -> Dict[str, CellblockError]:
-    failed: Dict[str, CellblockError] = {}
+def _take_lanes(host: Host, lanes: Sequence[Lane], width: int, failed: Dict[str, CellblockError]) -> None:
     waiting = list(lanes)
     running: Dict[Future[None], str] = {}
-    names = {lane.name for lane in lanes}
-    ended: Set[str] = set()
+    names = {lane.name for lane in lanes} | set(failed)
+    ended: Set[str] = set(failed)
     with ThreadPoolExecutor(max_workers=max(1, width)) as pool:
         while waiting or running:
             for lane in list(waiting):
@@ -88,4 +88,3 @@ def _take_lanes(host: Host, lanes: Sequence[Lane], width: int) -> Dict[str, Cell
                     failed[name] = error
                 elif error is not None:
                     raise error
-    return failed

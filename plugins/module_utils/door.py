@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict
+from typing import Any, Callable, Dict, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -17,19 +17,30 @@ from ansible_collections.cellblock.jails.plugins.module_utils.plan import Plan
 LOCK_OPTION: Dict[str, Any] = {"lock_timeout": {"type": "int", "default": 300}}
 
 
-def serve(module: AnsibleModule, planner: Callable[[Host], Plan], width: int = 1) -> None:
+def serve(
+    module: AnsibleModule,
+    planner: Callable[[Host], Plan],
+    width: int = 1,
+    verify: Optional[Callable[[Host, Dict[str, CellblockError]], None]] = None,
+) -> None:
     """Plan, take, and exit or fail: the only place where a module ends.
 
     Check mode is the plan, not taken; diff is the plan's before and after.
+
+    :param width: how many lanes are taken at once.
+    :param verify: looks at the host after a run that changed it, and adds what failed after all.
     """
     host = Host()
     try:
         if module.check_mode:
-            plan, failed = planner(host), {}
+            plan = planner(host)
+            failed = plan.refused
         else:
             with host.locked(module.params.get("lock_timeout", 300)):
                 plan = planner(host)
                 failed = take(host, plan, width)
+                if verify is not None and any(True for _step in plan.steps()):
+                    verify(host, failed)
     except CellblockError as error:
         module.fail_json(msg=str(error))
         return

@@ -152,6 +152,24 @@ class Host:
         full.update(env or {})
         return self._runner(tuple(argv), data, full, timeout)
 
+    def pipe(self, source: Sequence[str], sink: Sequence[str], *, where: Optional[str] = None) -> None:
+        """Run two commands, the first one's output into the second; both must answer 0. Paths are real ones."""
+        for argv in (source, sink):
+            self.commands.append(tuple(argv))
+        with tempfile.TemporaryFile() as said:
+            left = subprocess.Popen(
+                list(source), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, env=dict(ENVIRONMENT)
+            )
+            right = subprocess.Popen(
+                list(sink), stdin=left.stdout, stdout=said, stderr=said, env=dict(ENVIRONMENT)
+            )
+            if left.stdout is not None:
+                left.stdout.close()
+            ended = ((source, left.wait()), (sink, right.wait()))
+            for argv, rc in ended:
+                if rc != 0:
+                    raise CommandError(Result(tuple(argv), rc, "", _text(said)), where)
+
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Poll a condition with growing pauses, at most ``seconds``; true when it came to hold."""
         end = time.monotonic() + seconds

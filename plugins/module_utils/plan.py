@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
 
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
 
 HIDDEN = "(hidden)"
@@ -59,6 +60,7 @@ class Plan:
     :param lanes: steps of each subject, side by side.
     :param settle: the steps of the host as a whole that come last, given the names of the lanes that
         failed: what failed must not be left in a shared file.
+    :param refused: subjects that cannot be planned for, such as a jail that planted a link; the others can.
     :param facts: what the module returns besides.
     :param warnings: what the operator should know.
     """
@@ -66,6 +68,7 @@ class Plan:
     before: List[Step] = field(default_factory=list)
     lanes: List[Lane] = field(default_factory=list)
     settle: Callable[[FrozenSet[str]], List[Step]] = lambda failed: []
+    refused: Dict[str, CellblockError] = field(default_factory=dict)
     facts: Dict[str, Any] = field(default_factory=dict)
     warnings: List[str] = field(default_factory=list)
 

@@ -1,0 +1,247 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of a jail, documented once: at the top of C(jail), in the list of C(jails)."""
+
+from __future__ import annotations
+
+import textwrap
+
+_JAIL = r"""
+name:
+  description:
+    - The jail's name, its key in C(jls) and everywhere.
+    - Letters, digits, C(_) and C(-), beginning with a letter or C(_). A dot stands only between the name of a parent
+      jail, which must run, and the name of its child.
+  type: str
+  required: true
+state:
+  description:
+    - V(present) makes and defines the jail, and leaves it running or stopped as it is.
+    - V(started) makes it run, V(stopped) makes it stop, V(restarted) stops and starts it at every call.
+    - V(absent) stops it and removes what we made for it, and nothing else.
+  type: str
+  choices: [present, started, stopped, restarted, absent]
+  default: started
+root:
+  description:
+    - V(thin) mounts the base read-only by C(nullfs) at C(/basejail); C(/etc), C(/var), C(/root) and the like are the
+      jail's own, everything else is links into the base.
+    - V(clone) is a ZFS clone of the base's newest snapshot, V(thick) a full copy of the base.
+    - V(empty) is an empty directory or dataset, V(existing) takes a directory as it is and never removes it.
+    - A jail's root cannot become of another kind later.
+  type: str
+  choices: [thin, clone, thick, empty, existing]
+  default: thin
+base:
+  description:
+    - The base that the root is made of, by the name that M(cellblock.jails.basejail) gave it, or by its path.
+  type: str
+path:
+  description:
+    - The directory of the root on the host. C(storage_path)/C(name) by default.
+  type: path
+quota:
+  description:
+    - The most that the root's dataset may hold, such as C(10G). See C(zfsprops(7\)). Needs O(storage_dataset).
+  type: str
+reservation:
+  description:
+    - What the pool sets aside for the root's dataset, such as C(1G). Needs O(storage_dataset).
+  type: str
+hostname:
+  description:
+    - C(host.hostname) of the jail. Its name by default.
+  type: str
+interface:
+  description:
+    - The interface that carries the addresses which name none.
+    - An address without any interface must be the host's already; it stays when the jail stops.
+  type: str
+ip4:
+  description:
+    - C(ip4.addr), a list of C([interface|]address[/prefix]), C(/32) by default. Addresses come and go with the jail;
+      one that the host had before stays.
+    - The one word V(inherit) shares all addresses of the host, V(none) gives none.
+  type: list
+  elements: str
+ip6:
+  description:
+    - C(ip6.addr), likewise; C(/128) by default.
+  type: list
+  elements: str
+vnet:
+  description:
+    - Gives the jail a network stack of its own.
+  type: bool
+  default: false
+vnet_interfaces:
+  description:
+    - C(vnet.interface), interfaces of the host that move into the jail.
+  type: list
+  elements: str
+params:
+  description:
+    - Any other parameter of C(jail(8\)) by its own name, such as C(allow.raw_sockets), C(children.max), C(securelevel).
+    - C(persist) is true unless it is given here, so that a jail lives even when nothing runs in it.
+  type: dict
+exec:
+  description:
+    - Commands of C(jail(8\)) by what follows C(exec.), such as C(start), C(stop), C(prestart), C(poststop), each a
+      string or a list.
+    - C(start) is C(/bin/sh /etc/rc) and C(stop) C(/bin/sh /etc/rc.shutdown jail) unless the root is V(empty).
+  type: dict
+depend:
+  description:
+    - Jails that must run before this one; they are started first, and stand before it in C(jail_list).
+  type: list
+  elements: str
+mounts:
+  description:
+    - What is mounted in the root, each a line as in C(fstab(5\)) with the mount point as a path of the host, or a
+      dictionary of C(src), C(dest) (a path inside the jail), C(type) (C(nullfs) by default) and C(opts) (C(rw)).
+    - The mount points must be there. A change waits until the jail restarts.
+  type: list
+  elements: raw
+devfs_ruleset:
+  description:
+    - The ruleset of the jail's C(/dev), by name as in C(devfs.rules(5\)) or by number.
+    - V(4) by default, C(devfsrules_jail); V(5) for a vnet jail.
+  type: str
+fib:
+  description:
+    - C(exec.fib), the routing table that the jail's processes start with, see C(setfib(1\)).
+  type: int
+cpuset:
+  description:
+    - The CPUs that the jail may use, such as C(0-3,6), see C(cpuset(1\)).
+  type: str
+limits:
+  description:
+    - Resource limits by the names of C(rctl(8\)), such as C(memoryuse), C(maxproc), C(pcpu). Each an amount (with C(k),
+      C(m), C(g)), or a dictionary of C(amount) and C(action).
+    - The action is C(deny), or C(throttle) for C(readbps), C(writebps), C(readiops) and C(writeiops).
+  type: dict
+boot:
+  description:
+    - Whether the jail is in C(jail_list), and so starts when the host boots.
+  type: bool
+  default: true
+boot_order:
+  description:
+    - Lower starts earlier; equals start in the order in which they are declared.
+  type: int
+  default: 100
+boot_style:
+  description:
+    - V(jail_conf) defines the jail in C(/etc/jail.conf.d/NAME.conf), V(rc_conf) by C(jail_NAME_*) in C(/etc/rc.conf).
+    - V(jail_conf) by default.
+  type: str
+  choices: [jail_conf, rc_conf]
+rc_conf:
+  description:
+    - Variables of the jail's own C(/etc/rc.conf). A value of V(null) removes one.
+  type: dict
+resolv_conf:
+  description:
+    - The jail's C(/etc/resolv.conf). V(copy) copies the host's, V(none) removes it, anything else is its text.
+  type: str
+timezone:
+  description:
+    - The jail's time zone, such as C(Europe/Athens).
+  type: str
+root_password:
+  description:
+    - Root's password in the jail, as a C(crypt(3\)) hash, or V(*) to lock the account.
+  type: str
+aliases:
+  description:
+    - Entries of the jail's C(/etc/mail/aliases). C(newaliases(1\)) runs inside when the jail's mailer is sendmail.
+  type: dict
+authorized_keys:
+  description:
+    - The lines of root's C(.ssh/authorized_keys) in the jail, all of them.
+  type: list
+  elements: str
+flavour:
+  description:
+    - A directory tree of the host that is laid over a new root, by path or by name below C(storage_path/flavours).
+    - A file C(flavour.sh) at its top is run once inside the jail, and removed.
+  type: str
+packages:
+  description:
+    - Packages that are installed inside with C(pkg(8\)) of the host when they join this list.
+  type: list
+  elements: str
+restart:
+  description:
+    - What happens when a running jail cannot take a change. V(never) tells in RV(jails) what waits for a restart,
+      V(if_needed) restarts it then, V(always) restarts it at every change of its definition.
+    - A change of one jail never restarts another.
+  type: str
+  choices: [never, if_needed, always]
+  default: never
+adopt:
+  description:
+    - Takes over a jail that is defined or running already, and was not made by us.
+  type: bool
+  default: false
+destroy_snapshots:
+  description:
+    - With O(state=absent), lets snapshots of the jail's own dataset go with it.
+  type: bool
+  default: false
+"""
+
+_HOST = r"""
+storage_path:
+  description:
+    - The directory that the jails' roots stand in.
+  type: path
+  default: /usr/jails
+storage_dataset:
+  description:
+    - The ZFS dataset that is mounted at O(storage_path). Every root is a dataset below it then.
+  type: str
+assume:
+  description:
+    - In check mode, what earlier tasks of the same run would have made. Says nothing in a real run.
+  type: dict
+  suboptions:
+    bases:
+      description: Names of bases.
+      type: list
+      elements: str
+      default: []
+    rulesets:
+      description: Numbers of devfs rulesets by name.
+      type: dict
+      default: {}
+    fibs:
+      description: Whether C(net.fibs) would be large enough.
+      type: bool
+      default: false
+parallel:
+  description:
+    - How many jails are worked on at the same time.
+  type: int
+  default: 4
+lock_timeout:
+  description:
+    - How many seconds to wait for another run on the same host.
+  type: int
+  default: 300
+"""
+
+
+class ModuleDocFragment:
+    """Options of a jail, flat and as a list."""
+
+    DOCUMENTATION = "options:\n" + textwrap.indent(_JAIL, "  ")
+
+    HOST = "options:\n" + textwrap.indent(_HOST, "  ")
+
+    LIST = (
+        "options:\n  jails:\n    description:\n      - The jails of the host, in the order in which they boot.\n"
+        "    type: list\n    elements: dict\n    required: true\n    suboptions:\n" + textwrap.indent(_JAIL, "      ")
+    )

@@ -1,0 +1,81 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""rc.conf(5): the definitions of jails in the old style, and which jails boot, in which order."""
+
+from __future__ import annotations
+
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from ansible_collections.cellblock.jails.plugins.module_utils.definition import MARK, Definition, rc_lines
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.observe import Observed
+
+Defined = Sequence[Tuple[str, Optional[Definition]]]
+
+
+def rc_conf_before(seen: Observed, defined: Defined) -> str:
+    """rc.conf before the jails are touched: the definitions in the old style are there, to start by.
+
+    A jail that leaves keeps its group until it is gone: the group is its mark.
+    """
+    text = seen.rc_conf
+    for name, definition in defined:
+        old = seen.groups.get(name)
+        if definition is not None and definition.style == "rc_conf":
+            if old != definition:
+                text = _put(text, name, seen, definition)
+        elif definition is not None and old is not None:
+            text = rc_conf.drop_group(text, _marker(text, name))
+    return text
+
+
+def _put(text: str, name: str, seen: Observed, definition: Definition) -> str:
+    if name in seen.groups:
+        text = rc_conf.drop_group(text, _marker(text, name))
+    return rc_conf.put_group(text, definition.mark(), rc_lines(definition))
+
+
+def _marker(text: str, name: str) -> str:
+    """The mark's line of a jail's group, as it stands."""
+    for line in rc_conf.groups(text, MARK):
+        if f'"name": "{name}"' in line:
+            return line
+    return ""
+
+
+def rc_conf_after(seen: Observed, text: str, defined: Defined, whole: bool) -> str:
+    """rc.conf after the jails were touched: no group of what is gone, and jail_list in boot order."""
+    gone = [name for name, definition in defined if definition is None]
+    for name in gone:
+        marker = _marker(text, name)
+        if marker:
+            text = rc_conf.drop_group(text, marker)
+    before = rc_conf.values(text).get("jail_list", "").split()
+    after = jail_list(before, seen, defined, whole)
+    return text if before == after else rc_conf.edit(text, {"jail_list": " ".join(after)})
+
+
+def jail_list(before: Sequence[str], seen: Observed, defined: Defined, whole: bool) -> List[str]:
+    """The jails to boot: others' entries stay, ours stand in boot order.
+
+    :param whole: the declared order counts; otherwise a jail keeps its place among equals.
+    """
+    facts: Dict[str, Dict[str, object]] = {name: dict(mark) for name, mark in seen.marks().items()}
+    for name, definition in defined:
+        facts.pop(name, None)
+        if definition is not None:
+            facts[name] = dict(definition.meta)
+    known = set(facts) | {name for name, _definition in defined}
+    boots = {name for name, mark in facts.items() if mark.get("boot", True)}
+    declared = [name for name, _definition in defined if name in boots]
+    current = [name for name in before if name in boots]
+    first, then = (declared, current) if whole else (current, declared)
+    if whole:
+        first = [name for name in current if name not in declared] + declared
+    ours = list(dict.fromkeys([*first, *then]))
+    ours += sorted(boots - set(ours))
+    ours.sort(key=lambda name: int(str(facts[name].get("boot_order", 100))))
+    if [name for name in before if name in known] == ours:
+        return list(before)
+    return [name for name in before if name not in known] + ours

@@ -1,0 +1,150 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What FreeBSD's tools print, as values."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
+
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError
+
+UNITS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
+
+
+def _json(text: str, tool: str) -> Any:
+    try:
+        return json.loads(text[text.index("{"):])
+    except ValueError as error:
+        raise FormatError(f"{tool} answered no JSON: {text[:80]!r}", None, "Is its libxo output on?") from error
+
+
+def jails(text: str) -> List[Dict[str, Any]]:
+    """``jls --libxo json -n``: booleans are real, all else strings, addresses lists."""
+    found = _json(text, "jls(8)")["jail-information"]["jail"]
+    return [dict(jail) for jail in found]
+
+
+@dataclass(frozen=True)
+class Mount:
+    """One mount."""
+
+    special: str
+    node: str
+    fstype: str
+    opts: Tuple[str, ...] = ()
+
+
+def mounts(text: str) -> List[Mount]:
+    """``mount --libxo json``, in mount order."""
+    found = _json(text, "mount(8)")["mount"].get("mounted", [])
+    return [
+        Mount(str(one.get("special", "")), str(one["node"]), str(one["fstype"]), tuple(one.get("opts", ())))
+        for one in found
+    ]
+
+
+@dataclass(frozen=True)
+class Held:
+    """An address of an interface."""
+
+    ip: str
+    prefix: int
+
+
+@dataclass(frozen=True)
+class Interface:
+    """An interface and its addresses."""
+
+    name: str
+    addresses: Tuple[Held, ...] = ()
+    groups: Tuple[str, ...] = ()
+
+
+def interfaces(text: str) -> Dict[str, Interface]:
+    """``ifconfig -a -f inet:cidr,inet6:cidr``."""
+    found: Dict[str, Interface] = {}
+    name = ""
+    held: List[Held] = []
+    groups: Tuple[str, ...] = ()
+    for line in [*text.splitlines(), "end: flags="]:
+        head = re.match(r"(\S+): flags=", line)
+        if head:
+            if name:
+                found[name] = Interface(name, tuple(held), groups)
+            name, held, groups = head.group(1), [], ()
+            continue
+        address = re.match(r"\s+inet6? ([0-9a-fA-F:.]+)(?:%\S+?)?/(\d+)", line)
+        if address:
+            held.append(Held(address.group(1), int(address.group(2))))
+        elif line.strip().startswith("groups:"):
+            groups = tuple(line.split()[1:])
+    return found
+
+
+def datasets(text: str, columns: Sequence[str]) -> Dict[str, Mapping[str, str]]:
+    """``zfs list -Hp -o COLUMNS``, by name."""
+    found: Dict[str, Mapping[str, str]] = {}
+    for line in text.splitlines():
+        fields = line.split("\t")
+        found[fields[0]] = dict(zip(columns, fields))
+    return found
+
+
+def rctl_rules(text: str) -> List[str]:
+    """``rctl``: the rules, amounts as plain integers."""
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def amount(text: str) -> int:
+    """A number with a unit, 1024-based, as expand_number(3) reads it.
+
+    :raises ValueError: when it is none.
+    """
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([a-z]?)b?", text.strip().lower())
+    if not found or found.group(2) not in UNITS:
+        raise ValueError(f"{text!r} is not an amount")
+    scaled = float(found.group(1)) if "." in found.group(1) else int(found.group(1))
+    return int(scaled * 1024 ** UNITS[found.group(2)])
+
+
+@dataclass(frozen=True)
+class Socket:
+    """A listening socket."""
+
+    user: str
+    command: str
+    pid: int
+    proto: str
+    address: str
+    port: str
+
+
+def sockets(text: str) -> List[Socket]:
+    """``sockstat --libxo json -4 -6 -l``."""
+    found = _json(text, "sockstat(1)")["sockstat"].get("socket", [])
+    return [
+        Socket(
+            str(one.get("user", "")), str(one.get("command", "")), int(one.get("pid", 0) or 0), str(one["proto"]),
+            str(one["local"]["address"]), str(one["local"]["port"]),
+        )
+        for one in found
+        if "local" in one
+    ]
+
+
+def cpulist(text: str) -> FrozenSet[int]:
+    """A list of CPUs such as ``0-3,6``, see cpuset(1).
+
+    :raises ValueError: when it is none.
+    """
+    found: List[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        if not match or int(match.group(2) or match.group(1)) < int(match.group(1)):
+            raise ValueError(f"{text!r} is not a list of CPUs")
+        found += range(int(match.group(1)), int(match.group(2) or match.group(1)) + 1)
+    return frozenset(found)

@@ -1,0 +1,80 @@
+#!/usr/bin/python
+# -*- coding: utf-8 -*-
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One jail."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: jail
+short_description: Declare one jail of a host
+version_added: 0.1.0
+description:
+  - Brings one FreeBSD jail to what is declared, by the same engine as M(cellblock.jails.jails). For several jails of
+    one host, that module does them all in one call.
+author:
+  - cellblock.jails contributors (@cellblock)
+extends_documentation_fragment:
+  - cellblock.jails.attributes
+  - cellblock.jails.jail
+  - cellblock.jails.jail.host
+seealso:
+  - module: cellblock.jails.jails
+  - module: cellblock.jails.jail_info
+"""
+
+EXAMPLES = r"""
+- name: A thin jail with an address of its own
+  cellblock.jails.jail:
+    name: www
+    base: 15.1-RELEASE
+    ip4: [em0|10.0.0.20/24]
+
+- name: Stop it, and leave everything as it is
+  cellblock.jails.jail:
+    name: www
+    base: 15.1-RELEASE
+    ip4: [em0|10.0.0.20/24]
+    state: stopped
+
+- name: Remove it
+  cellblock.jails.jail:
+    name: www
+    state: absent
+"""
+
+RETURN = r"""
+steps:
+  description: The steps that were taken, or would be in check mode, in words.
+  returned: always
+  type: list
+  elements: str
+  sample: ["www: start"]
+jails:
+  description: What became of the jail, under its name; see RV(cellblock.jails.jails#module:jails).
+  returned: always
+  type: dict
+reboot_waits:
+  description: What waits for a reboot of the host, such as C(kern.racct.enable).
+  returned: always
+  type: list
+  elements: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.cellblock.jails.plugins.module_utils import options
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import serve_jails
+
+
+def main() -> None:
+    """The door."""
+    module = AnsibleModule(argument_spec={**options.JAIL, **options.HOST}, supports_check_mode=True)
+    jail = {key: module.params[key] for key in options.JAIL}
+    serve_jails(module, {**module.params, "jails": [jail]}, whole=False)
+
+
+if __name__ == "__main__":
+    main()
