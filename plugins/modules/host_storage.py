@@ -1,0 +1,165 @@
+#!/usr/bin/python
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The place where jails and their bases live."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_storage
+short_description: The directory or ZFS dataset where the jails of a FreeBSD host live
+version_added: 0.1.0
+description:
+  - Makes the directory below which jails and bases live, or the ZFS dataset that is mounted there, and sets its mode.
+  - It never destroys anything, and never mounts a dataset over files - a directory that holds something is refused as
+    the mount point of a new dataset.
+author:
+  - cellblock.jails contributors
+options:
+  path:
+    description:
+      - The directory; with O(dataset), its mount point.
+    type: path
+    default: /usr/jails
+  dataset:
+    description:
+      - The ZFS dataset. Its parents are made too, its pool must be there.
+    type: str
+  mode:
+    description:
+      - The directory's mode. Users of the host who may enter the roots of jails can use what jails leave there, a set-uid
+        program for one; see jail(8).
+    type: str
+    default: "0700"
+  properties:
+    description:
+      - Properties of the dataset, in the spelling of C(zfs get -p), such as C(compression=zstd).
+    type: dict
+    default: {}
+extends_documentation_fragment:
+  - cellblock.jails.attributes
+"""
+
+EXAMPLES = r"""
+- name: A dataset for jails
+  cellblock.jails.host_storage:
+    dataset: zroot/jails
+    path: /usr/jails
+    properties:
+      compression: zstd
+      atime: "off"
+
+- name: A plain directory for jails
+  cellblock.jails.host_storage:
+    path: /usr/jails
+"""
+
+RETURN = r"""
+steps:
+  description: What was done, or would be done in check mode.
+  returned: always
+  type: list
+  elements: str
+  sample: ['create dataset zroot/jails, mounted at /usr/jails', 'set mode of /usr/jails to 0700']
+datasets:
+  description: The datasets that this call made, or would make in check mode.
+  returned: success
+  type: list
+  elements: str
+  sample: [zroot/jails]
+"""
+
+import re
+import stat
+from typing import Any, Dict, List, Mapping, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.cellblock.jails.plugins.module_utils.door import serve
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
+from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.plan import Plan, Step
+
+
+def plan(host: Host, path: str, dataset: Optional[str], mode: int, properties: Mapping[str, str]) -> Plan:
+    """The way to the storage.
+
+    :raises InputError: a value that cannot be.
+    :raises Refused: files would vanish below a new mount.
+    """
+    if not re.fullmatch(r"(/[^/\0]+)+", path) or {".", ".."} & set(path.split("/")):
+        raise InputError(f"'{path}' is not a clean absolute path", "path", "Write it from / without '.', '..' or '//'")
+    steps = _dataset(host, path, dataset, properties) if dataset else []
+    new = bool(dataset) and any(step.what.startswith("create") for step in steps)
+    there = host.lstat(path)
+    if there is not None and not stat.S_ISDIR(there.st_mode):
+        raise Refused("is there, and is not a directory", path, "Move it away, or choose another path")
+    if there is None and not dataset:
+        steps.append(Step(
+            f"create {path}", lambda host: host.makedirs(path), lambda host: host.rmdir(path), path, "", "directory\n",
+        ))
+    now = 0o755 if new or there is None else stat.S_IMODE(there.st_mode)
+    if now != mode:
+        steps.append(Step(
+            f"set mode of {path} to {mode:04o}", lambda host: host.chmod(path, mode),
+            lambda host: host.chmod(path, now), f"mode of {path}", f"{now:04o}\n", f"{mode:04o}\n",
+        ))
+    return Plan(before=steps, facts={"datasets": [dataset] if new else []})
+
+
+def _dataset(host: Host, path: str, dataset: str, properties: Mapping[str, str]) -> List[Step]:
+    wanted = {**properties, "mountpoint": path}
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]*(/[A-Za-z0-9][A-Za-z0-9_.:-]*)*", dataset):
+        raise InputError(f"'{dataset}' cannot be a dataset's name", "dataset")
+    names = ",".join(sorted(wanted))
+    result = host.ask(("zfs", "get", "-Hp", "-o", "property,value", names, dataset))
+    if result.rc != 0 and "does not exist" not in result.err:
+        raise HostError(f"'zfs get' failed: {result.said()}", dataset, "Look at 'zpool status', and at the properties")
+    if result.rc == 0:
+        now = dict(line.partition("\t")[::2] for line in result.out.splitlines())
+        return [_set(dataset, name, now.get(name, "-"), value) for name, value in wanted.items() if now.get(name) != value]
+    if host.listdir(path):
+        raise Refused(
+            f"holds files, which would vanish below dataset {dataset}", path, "Move them away, or choose another path",
+        )
+    options = [word for name, value in wanted.items() for word in ("-o", f"{name}={value}")]
+    return [Step(
+        f"create dataset {dataset}, mounted at {path}",
+        _runs("zfs", "create", "-p", *options, dataset), _runs("zfs", "destroy", dataset),
+        f"dataset {dataset}", "", "".join(f"{name}={value}\n" for name, value in sorted(wanted.items())),
+    )]
+
+
+def _set(dataset: str, name: str, before: str, after: str) -> Step:
+    return Step(
+        f"set {name}={after} of dataset {dataset}", _runs("zfs", "set", f"{name}={after}", dataset),
+        _runs("zfs", "set", f"{name}={before}", dataset), f"{name} of dataset {dataset}", f"{before}\n", f"{after}\n",
+    )
+
+
+def _runs(*argv: str) -> Any:
+    def do(host: Host) -> None:
+        host.run(argv)
+
+    return do
+
+
+def main() -> None:
+    """Entry point."""
+    spec: Dict[str, Any] = {
+        "path": {"type": "path", "default": "/usr/jails"},
+        "dataset": {"type": "str"},
+        "mode": {"type": "str", "default": "0700"},
+        "properties": {"type": "dict", "default": {}},
+    }
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    asked = module.params
+    if not re.fullmatch(r"0?[0-7]{3}", asked["mode"]):
+        module.fail_json(msg=f"mode: '{asked['mode']}' is not an octal mode. Write it as \"0700\", in quotes.")
+    properties = {str(name): str(value) for name, value in asked["properties"].items()}
+    serve(module, lambda host: plan(host, asked["path"], asked["dataset"], int(asked["mode"], 8), properties))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+#!/usr/bin/python
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sockets of the host that would answer on a jail's address."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: listeners_info
+short_description: Sockets of a FreeBSD host that would answer on a jail's address
+version_added: 0.1.0
+description:
+  - A daemon of the host that listens on C(*) answers on every address that a jail shares with the host, until the
+    jail itself listens there. This module names those sockets, by program.
+  - It changes nothing, and reads the host with sockstat(1) and ps(1), in two commands.
+  - Sockets of processes in jails are left out. Jails with a network stack of their own (C(vnet)) are never reached by
+    the host's sockets.
+author:
+  - cellblock.jails contributors
+options:
+  allow:
+    description:
+      - Programs (C(ntpd)) or programs with a port (C(dhclient:68)) that may listen on C(*).
+    type: list
+    elements: str
+    default: []
+  planned:
+    description:
+      - In check mode only, programs that an earlier task would have stopped or bound to addresses, such as
+        RV(cellblock.jails.host_services#module:bound). Their sockets are reported in RV(planned), and do not count as open.
+    type: list
+    elements: str
+    default: []
+  fail:
+    description:
+      - Whether to fail when a socket stays open, in check mode too.
+    type: bool
+    default: false
+extends_documentation_fragment:
+  - cellblock.jails.attributes
+  - cellblock.jails.attributes.info
+seealso:
+  - module: cellblock.jails.host_services
+"""
+
+EXAMPLES = r"""
+- name: See what would answer on a jail's address
+  cellblock.jails.listeners_info:
+  register: listening
+
+- name: Refuse a host whose daemons listen everywhere, but for the DHCP client
+  cellblock.jails.listeners_info:
+    allow:
+      - dhclient
+    fail: true
+"""
+
+RETURN = r"""
+open:
+  description: Sockets that listen on C(*), sorted by port.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    program:
+      description: The program's name, C(kernel) for a socket that no process holds.
+      type: str
+    pid:
+      description: Its process, 0 for the kernel.
+      type: int
+    user:
+      description: The user it runs as.
+      type: str
+    proto:
+      description: C(tcp), C(udp) or another protocol.
+      type: str
+    families:
+      description: C(ipv4), C(ipv6) or both, the jail addresses on which it would answer.
+      type: list
+      elements: str
+    address:
+      description: Always C(*) here.
+      type: str
+    port:
+      description: The port.
+      type: int
+  sample:
+    - {program: sshd, pid: 1122, user: root, proto: tcp, families: [ipv4], address: "*", port: 22}
+allowed:
+  description: Sockets on C(*) that O(allow) lets be, as in RV(open).
+  returned: always
+  type: list
+  elements: dict
+planned:
+  description: In check mode, sockets on C(*) that O(planned) would close or bind, as in RV(open).
+  returned: always
+  type: list
+  elements: dict
+bound:
+  description: Sockets that listen on one address, as in RV(open).
+  returned: always
+  type: list
+  elements: dict
+"""
+
+from typing import Any, Dict, List, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.cellblock.jails.plugins.module_utils import listeners
+from ansible_collections.cellblock.jails.plugins.module_utils.door import serve
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
+from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.plan import Plan
+
+
+def report(host: Host, allow: Sequence[str], planned: Sequence[str], fail: bool) -> Plan:
+    """A plan without steps, its facts the sockets.
+
+    :raises HostError: sockets stay open and ``fail`` is set.
+    """
+    found = listeners.observe(host)
+    groups: Dict[str, List[listeners.Listener]] = {"open": [], "allowed": [], "planned": [], "bound": []}
+    for socket in found.sockets:
+        if socket.address != "*":
+            kind = "bound"
+        elif socket.program in allow or f"{socket.program}:{socket.port}" in allow:
+            kind = "allowed"
+        else:
+            kind = "planned" if socket.program in planned else "open"
+        groups[kind].append(socket)
+    if fail and groups["open"]:
+        raise HostError(
+            "would answer on a jail's address: " + ", ".join(dict.fromkeys(map(str, groups["open"]))),
+            "listening sockets", "Bind these programs to the host's addresses, stop them, or name them in 'allow'",
+        )
+    return Plan(facts={kind: [socket.told() for socket in sockets] for kind, sockets in groups.items()})
+
+
+def main() -> None:
+    """Entry point."""
+    spec: Dict[str, Any] = {
+        "allow": {"type": "list", "elements": "str", "default": []},
+        "planned": {"type": "list", "elements": "str", "default": []},
+        "fail": {"type": "bool", "default": False},
+    }
+    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    asked = module.params
+    planned = asked["planned"] if module.check_mode else []
+    serve(module, lambda host: report(host, asked["allow"], planned, asked["fail"]))
+
+
+if __name__ == "__main__":
+    main()
