@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ansible_collections.cellblock.jails.plugins.module_utils.definition import MARK, Definition, rc_lines
+from ansible_collections.cellblock.jails.plugins.module_utils.definition import (
+    MARK, Definition, infix, rc_lines, read_mark,
+)
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.observe import Observed
 
@@ -24,33 +26,35 @@ def rc_conf_before(seen: Observed, defined: Defined) -> str:
         old = seen.groups.get(name)
         if definition is not None and definition.style == "rc_conf":
             if old != definition:
-                text = _put(text, name, seen, definition)
+                text = _put(text, name, definition)
         elif definition is not None and old is not None:
-            text = rc_conf.drop_group(text, _marker(text, name))
+            text = _drop(text, name)
     return text
 
 
-def _put(text: str, name: str, seen: Observed, definition: Definition) -> str:
-    if name in seen.groups:
-        text = rc_conf.drop_group(text, _marker(text, name))
-    return rc_conf.put_group(text, definition.mark(), rc_lines(definition))
+def _put(text: str, name: str, definition: Definition) -> str:
+    found = _find(text, name)
+    place = found[0] if found is not None else None
+    return rc_conf.put_group(_drop(text, name), definition.mark(), rc_lines(definition), place)
 
 
-def _marker(text: str, name: str) -> str:
-    """The mark's line of a jail's group, as it stands."""
+def _drop(text: str, name: str) -> str:
+    found = _find(text, name)
+    return text if found is None else text[: found[0]] + text[found[1]:]
+
+
+def _find(text: str, name: str) -> "Optional[tuple[int, int]]":
     for line in rc_conf.groups(text, MARK):
-        if f'"name": "{name}"' in line:
-            return line
-    return ""
+        if (read_mark(line) or {}).get("name") == name:
+            return rc_conf.find_group(text, line, f"jail_{infix(name)}_")
+    return None
 
 
 def rc_conf_after(seen: Observed, text: str, defined: Defined, whole: bool) -> str:
     """rc.conf after the jails were touched: no group of what is gone, and jail_list in boot order."""
-    gone = [name for name, definition in defined if definition is None]
-    for name in gone:
-        marker = _marker(text, name)
-        if marker:
-            text = rc_conf.drop_group(text, marker)
+    for name, definition in defined:
+        if definition is None:
+            text = _drop(text, name)
     before = rc_conf.values(text).get("jail_list", "").split()
     after = jail_list(before, seen, defined, whole)
     return text if before == after else rc_conf.edit(text, {"jail_list": " ".join(after)})

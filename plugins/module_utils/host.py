@@ -202,6 +202,8 @@ class Host:
         real = os.path.realpath(self.real(path)) if not self._root else self.real(path)
         old = self.lstat(path)
         wanted = mode if mode is not None else (stat.S_IMODE(old.st_mode) if old else 0o644)
+        if not os.path.isdir(os.path.dirname(real)):
+            self.makedirs(os.path.dirname(path))
         try:
             handle, temporary = tempfile.mkstemp(prefix=".cellblock.", dir=os.path.dirname(real))
             try:

@@ -141,9 +141,9 @@ def _drift(ours: Optional[Definition], kernel: Mapping[str, Any]) -> List[Dict[s
     """Where the running jail is not as its file says."""
     found = []
     for name, values in (ours.params if ours is not None and kernel else {}).items():
-        known = params.PARAMS.get(name)
-        if known is not None and known.kernel and not params.same(name, values, kernel.get(name)):
-            found.append({"parameter": name, "file": values, "kernel": kernel.get(name)})
+        known = params.find(name)
+        if known is not None and known.kernel and not params.same(name, values, params.running(name, kernel)):
+            found.append({"parameter": name, "file": values, "kernel": params.running(name, kernel)})
     return found
 
 
@@ -152,12 +152,17 @@ def _waits(seen: Observed, ours: Optional[Definition], kernel: Mapping[str, Any]
     if ours is None or not kernel:
         return []
     waits = {
-        entry["parameter"] for entry in _drift(ours, kernel) if not params.PARAMS[entry["parameter"]].live
+        entry["parameter"] for entry in _drift(ours, kernel) if not _live(entry["parameter"])
     }
     noted = ours.meta.get("waits") or {}
     if noted.get("jid") == str(kernel.get("jid")) and noted.get("boot") == seen.boot:
         waits |= set(noted.get("names", []))
     return sorted(waits)
+
+
+def _live(name: str) -> bool:
+    known = params.find(name)
+    return known is not None and known.live
 
 
 def _usage(host: Host, seen: Observed, names: Sequence[str]) -> Dict[str, Dict[str, int]]:

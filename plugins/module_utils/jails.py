@@ -344,8 +344,8 @@ class Planner:
         if running is None or new is None:
             return
         for name, values in new.params.items():
-            known = params.PARAMS.get(name)
-            if known is not None and known.kernel and not known.live and not params.same(name, values, running.get(name)):
+            known = params.find(name)
+            if known is not None and known.kernel and not known.live and not params.same(name, values, params.running(name, running)):
                 if name != "path":
                     waits.append(name)
         if ("vnet" in new.params) != (running.get("vnet") == "new"):
@@ -422,10 +422,10 @@ class Planner:
         dropped = [] if old is None else [param for param in old.params if param not in new.params]
         wanted = {**{param: params.default(param) for param in dropped}, **new.params}
         for param, values in wanted.items():
-            known = params.PARAMS.get(param)
+            known = params.find(param)
             if values is None or known is None or not (known.kernel and known.live) or param in ("ip4.addr", "ip6.addr"):
                 continue
-            if not params.same(param, values, running.get(param)):
+            if not params.same(param, values, params.running(param, running)):
                 changes[param] = list(values)
         steps = []
         if changes:

@@ -202,11 +202,11 @@ def _read_jail_conf(host: Host, seen: Observed) -> None:
     if not text:
         return
     try:
-        for jail in jail_conf.parse(text, "/etc", JAIL_CONF):
+        for jail in jail_conf.parse(text, "/etc", JAIL_CONF, files=host):
             # What it includes from jail.conf.d is not defined by it.
             if jail["name"] not in seen.confs:
                 seen.foreign.setdefault(jail["name"], JAIL_CONF)
-    except FormatError:
+    except (FormatError, HostError):
         pass  # jail(8) says so itself; our jails do not go through this file
 
 

@@ -203,28 +203,30 @@ def groups(text: str, marker: str) -> Dict[str, Dict[str, str]]:
     return found
 
 
-def put_group(text: str, line: str, variables: Mapping[str, str]) -> str:
-    """Add a group at the end."""
+def put_group(text: str, line: str, variables: Mapping[str, str], place: Optional[int] = None) -> str:
+    """Add a group, at the end by default."""
     text += "" if not text or text.endswith("\n") else "\n"
-    return text + line + "\n" + "".join(f"{name}={quote(value)}\n" for name, value in variables.items())
+    place = len(text) if place is None else place
+    group = line + "\n" + "".join(f"{name}={quote(value)}\n" for name, value in variables.items())
+    return text[:place] + group + text[place:]
 
 
-def drop_group(text: str, line: str) -> str:
-    """Remove the group with exactly this comment line."""
-    for start, end in _spans(text, line):
+def find_group(text: str, line: str, prefix: str) -> "Optional[tuple[int, int]]":
+    """Where the group with exactly this comment line stands: that line, and the variables with the prefix below it."""
+    for start, end in _spans(text, line, prefix):
         if text[start:end].partition("\n")[0] == line:
-            return text[:start] + text[end:]
-    return text
+            return start, end
+    return None
 
 
-def _spans(text: str, marker: str) -> "List[tuple[int, int]]":
+def _spans(text: str, marker: str, prefix: str = "") -> "List[tuple[int, int]]":
     found = []
     starts = [match.start() for match in re.finditer("^" + re.escape(marker), text, re.MULTILINE)]
     assignments = [assignment for assignment in _assignments(text) if assignment.alone]
     for start in starts:
         end = min(_line_end(text, start) + 1, len(text))
         for assignment in assignments:
-            if assignment.start == end:
+            if assignment.start == end and assignment.name.startswith(prefix):
                 end = min(_line_end(text, assignment.end) + 1, len(text))
         found.append((start, end))
     return found

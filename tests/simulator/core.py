@@ -1,0 +1,192 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host's state, and how commands reach the tools."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import json
+import os
+import shlex
+import stat
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+from ansible_collections.cellblock.jails.plugins.module_utils.host import Result
+
+# What the kernel keeps of a jail, in the order in which jls(8) prints it, with a new jail's values.
+KERNEL: Tuple[Tuple[str, Any], ...] = (
+    ("devfs_ruleset", "0"), ("dying", False), ("enforce_statfs", "2"), ("env", ""), ("host", "new"),
+    ("ip4", "disable"), ("ip6", "disable"), ("jid", ""), ("meta", ""), ("name", ""), ("osreldate", "1501000"),
+    ("osrelease", "15.1-RELEASE-p1"), ("parent", "0"), ("path", "/"), ("persist", False), ("securelevel", "-1"),
+    ("vnet", "inherit"), ("zfs", "new"), ("allow.adjtime", False), ("allow.chflags", False),
+    ("allow.extattr", False), ("allow.mlock", False), ("allow.mount", False), ("allow.mount.devfs", False),
+    ("allow.mount.fdescfs", False), ("allow.mount.nullfs", False), ("allow.mount.procfs", False),
+    ("allow.mount.tmpfs", False), ("allow.mount.zfs", False), ("allow.nfsd", False), ("allow.quotas", False),
+    ("allow.raw_sockets", False), ("allow.read_msgbuf", False), ("allow.reserved_ports", True),
+    ("allow.routing", False), ("allow.set_hostname", True), ("allow.setaudit", False), ("allow.settime", False),
+    ("allow.socket_af", False), ("allow.suser", True), ("allow.sysvipc", False),
+    ("allow.unprivileged_parent_tampering", False), ("allow.unprivileged_proc_debug", True),
+    ("children.cur", "0"), ("children.max", "0"), ("cpuset.id", "0"), ("host.domainname", ""),
+    ("host.hostid", "0"), ("host.hostname", ""), ("host.hostuuid", "00000000-0000-0000-0000-000000000000"),
+    ("ip4.addr", []), ("ip4.saddrsel", True), ("ip6.addr", []), ("ip6.saddrsel", True), ("zfs.mount_snapshot", "0"),
+)
+
+Tool = Callable[["SimulatedHost", List[str], str], Tuple[int, str, str]]
+TOOLS: Dict[str, Tool] = {}
+
+
+class SimulatedKill(BaseException):
+    """The run dies here, as by SIGKILL."""
+
+
+class Refusal(Exception):
+    """A tool's refusal: what it prints, and its exit code."""
+
+    def __init__(self, err: str, rc: int = 1, out: str = "") -> None:
+        super().__init__(err)
+        self.rc, self.out, self.err = rc, out, err
+
+
+def tool(*names: str) -> Callable[[Tool], Tool]:
+    """Register a tool under its names."""
+
+    def register(function: Tool) -> Tool:
+        for name in names:
+            TOOLS[name] = function
+        return function
+
+    return register
+
+
+def fresh_state() -> Dict[str, Any]:
+    """The state of a host that has just booted and has nothing of ours."""
+    return {
+        "jails": {}, "next_jid": 1, "dying": [], "linger": False,
+        "mounts": [{"special": "/dev/ada0p2", "node": "/", "fstype": "ufs", "opts": ["local", "soft-updates"]},
+                   {"special": "devfs", "node": "/dev", "fstype": "devfs", "opts": []}],
+        "interfaces": {"rl0": [["10.10.10.10", 24]], "lo0": [["127.0.0.1", 8], ["::1", 128]]},
+        "datasets": {}, "txg": 10, "pool": None, "rctl": [], "flags": [], "modules": [],
+        "rulesets": {"1": ["hide"], "2": [f"path {name} unhide" for name in "null zero crypto random urandom".split()],
+                     "3": ["path ptmx unhide", "path pts unhide", "path pts/* unhide", "path fd unhide"],
+                     "4": ["include 1", "include 2", "include 3", "path fuse unhide", "path zfs unhide"],
+                     "5": ["include 1", "include 2", "include 3", "include 4", "path pf unhide"]},
+        "sysctl": {"kern.osreldate": "1501000", "kern.osrelease": "15.1-RELEASE-p1", "kern.racct.enable": "0",
+                   "kern.features.vimage": "1", "net.fibs": "1",
+                   "kern.boottime": "{ sec = 1795000000, usec = 0 } Tue Nov 17 02:26:40 2026",
+                   "security.jail.jail_max_af_ips": "255", "security.jail.meta_maxbufsize": "4096",
+                   "security.jail.enforce_statfs": "2"},
+        "services": {},
+    }
+
+
+class SimulatedHost:
+    """A FreeBSD host below a directory.
+
+    :param root: the directory that stands for ``/``; files of the host are really there.
+    :param state: everything else; JSON.
+    """
+
+    def __init__(self, root: Path, state: Optional[Dict[str, Any]] = None) -> None:
+        self.root = Path(root)
+        self.state: Dict[str, Any] = state if state is not None else fresh_state()
+        self.commands: List[Tuple[str, ...]] = []
+        self.kill_at: Optional[int] = None
+        self.fail: List[Tuple[Tuple[str, ...], str]] = []
+        self.env: Mapping[str, str] = {}
+
+    # -- the door
+
+    def runner(
+        self, argv: Sequence[str], stdin: Optional[bytes], env: Mapping[str, str], timeout: Optional[float]
+    ) -> Result:
+        """The in-process door: the Runner that Host takes."""
+        self.commands.append(tuple(argv))
+        if self.kill_at is not None and len(self.commands) > self.kill_at:
+            raise SimulatedKill()
+        self.env = env
+        rc, out, err = self.run(list(argv), (stdin or b"").decode("utf-8", "surrogateescape"))
+        return Result(tuple(argv), rc, out, err)
+
+    def run(self, argv: List[str], stdin: str = "") -> Tuple[int, str, str]:
+        """Run one command to its end."""
+        name = argv[0].rsplit("/", 1)[-1]
+        for start, words in list(self.fail):
+            if tuple([name, *argv[1:]])[: len(start)] == start:
+                self.fail.remove((start, words))
+                return 1, "", words + "\n"
+        if name not in TOOLS:
+            return 127, "", f"{argv[0]}: not found\n"
+        try:
+            return TOOLS[name](self, argv[1:], stdin)
+        except Refusal as refusal:
+            return refusal.rc, refusal.out, refusal.err + ("\n" if refusal.err and not refusal.err.endswith("\n") else "")
+
+    def fail_once(self, *argv: str, says: str = "simulated failure") -> None:
+        """The next command that begins with these words fails."""
+        self.fail.append((tuple(argv), says))
+
+    # -- paths and pictures
+
+    def real(self, path: str) -> Path:
+        """Where a path of the host is."""
+        return self.root / path.lstrip("/")
+
+    def running(self) -> Dict[str, Dict[str, Any]]:
+        """The running jails by name."""
+        return {str(jail["name"]): jail for jail in self.state["jails"].values()}
+
+    def nodes(self) -> List[str]:
+        """The mount points, in mount order."""
+        return [mount["node"] for mount in self.state["mounts"]]
+
+    def picture(self) -> Dict[str, Any]:
+        """Everything that a user could see, comparable: the state less counters, and the files."""
+        seen = copy.deepcopy(self.state)
+        for jail in seen["jails"].values():
+            for volatile in ("jid", "cpuset.id", "parent"):
+                jail.pop(volatile, None)
+        seen["jails"] = {jail["name"]: jail for jail in seen["jails"].values()}
+        for volatile in ("next_jid", "txg"):
+            seen.pop(volatile)
+        for dataset in seen["datasets"].values():
+            dataset.pop("txg", None)
+        seen["interfaces"] = {name: sorted(held) for name, held in seen["interfaces"].items()}
+        seen["rctl"] = sorted(seen["rctl"])
+        seen["mounts"] = sorted(json.dumps(mount, sort_keys=True) for mount in seen["mounts"])
+        seen["files"] = self._files()
+        return dict(seen)
+
+    def _files(self) -> Dict[str, str]:
+        found = {}
+        for where, directories, files in os.walk(self.root):
+            for name in [*directories, *files]:
+                path = os.path.join(where, name)
+                shown = path[len(str(self.root)):]
+                if shown.startswith(("/var/run/", "/.snapshots", "/var/log")):
+                    continue
+                info = os.lstat(path)
+                if stat.S_ISLNK(info.st_mode):
+                    found[shown] = f"-> {os.readlink(path)}"
+                elif stat.S_ISREG(info.st_mode):
+                    found[shown] = hashlib.sha256(Path(path).read_bytes()).hexdigest()[:12]
+                else:
+                    found[shown] = f"mode {stat.S_IFMT(info.st_mode):o}"
+        return found
+
+    # -- what several tools share
+
+    def call(self, command: str) -> Tuple[int, str, str]:
+        """A command line as a hook of jail(8) has it: through the simulator's own tools, else true."""
+        argv = shlex.split(command)
+        if not argv:
+            return 0, "", ""
+        if argv[0].startswith("/") and argv[0].rsplit("/", 1)[-1] not in TOOLS and not self.real(argv[0]).exists():
+            return 1, "", f"jail: exec {argv[0]}: No such file or directory\n"
+        return self.run(argv) if argv[0].rsplit("/", 1)[-1] in TOOLS else (0, "", "")
+
+
+# The tools register themselves.
+from .tools import files, jails, network, system, zfs  # noqa: E402,F401  pylint: disable=wrong-import-position

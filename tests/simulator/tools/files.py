@@ -1,0 +1,131 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""rm(1), chflags(1), du(1), tar(1), fetch(1), sha256(1), pwd_mkdb(8)."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import urllib.request
+from pathlib import Path
+from typing import List, Tuple
+
+from ..core import Refusal, SimulatedHost, tool
+
+Answer = Tuple[int, str, str]
+
+
+def _plain(args: List[str]) -> List[str]:
+    return [word for place, word in enumerate(args) if not word.startswith("-") or "--" in args[:place]]
+
+
+@tool("rm")
+def rm(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """rm(1): files flagged schg stay, mounts are not crossed with -x."""
+    err = ""
+    for path in _plain(args):
+        nodes = [one["node"] for one in host.state["mounts"]]
+        held = [flag for flag in host.state["flags"] if flag.startswith(path + "/")]
+        mounted = [node for node in nodes if node.startswith(path + "/")]
+        if held or mounted:
+            err += "".join(f"rm: {one}: Operation not permitted\n" for one in held)
+            err += "".join(f"rm: {one}: Device busy\n" for one in mounted)
+            continue
+        real = host.real(path)
+        if real.is_dir() and not real.is_symlink():
+            shutil.rmtree(real)
+        elif os.path.lexists(real):
+            real.unlink()
+    return (1 if err else 0), "", err
+
+
+@tool("chflags")
+def chflags(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """chflags(1) -R."""
+    words = _plain(args)
+    for path in words[1:]:
+        host.state["flags"] = [flag for flag in host.state["flags"] if flag != path and not flag.startswith(path + "/")]
+    return 0, "", ""
+
+
+@tool("du")
+def du(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """du(1) -skx."""
+    out = ""
+    for path in _plain(args):
+        size = sum(
+            os.lstat(os.path.join(where, name)).st_size for where, _dirs, files in os.walk(host.real(path)) for name in files
+        )
+        out += f"{max(1, size // 1024)}\t{path}\n"
+    return 0, out, ""
+
+
+@tool("tar")
+def tar(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """tar(1): the real one, below the root. The base set's schg files are flagged as tar -p does."""
+    words = list(args)
+    target = ""
+    for place, word in enumerate(words):
+        if word.startswith("/"):
+            words[place] = str(host.real(word))
+        if words[place - 1:place] == ["-C"]:
+            target = word
+    words = [word for word in words if word not in ("--unlink",)]
+    done = subprocess.run(["tar", *words], capture_output=True, check=False)
+    if done.returncode:
+        raise Refusal(f"tar: Error exit delayed from previous errors: {done.stderr.decode(errors='replace').strip()}")
+    if any("x" in word for word in words[:1]):
+        for flagged in ("sbin/init", "lib/libc.so.7", "var/empty"):
+            if target and os.path.lexists(host.real(f"{target}/{flagged}")):
+                host.state["flags"].append(f"{target}/{flagged}")
+    return 0, done.stdout.decode(errors="surrogateescape"), ""
+
+
+@tool("fetch")
+def fetch(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """fetch(1): file:// of the host, and http of this machine."""
+    target, url = args[args.index("-o") + 1], args[-1]
+    try:
+        if url.startswith("file://"):
+            data = host.real(url[7:]).read_bytes()
+        else:
+            with urllib.request.urlopen(url, timeout=10) as stream:  # noqa: S310
+                data = stream.read()
+    except OSError as error:
+        reason = getattr(error, "strerror", None) or str(getattr(error, "reason", error))
+        raise Refusal(f"fetch: {url}: {reason}") from error
+    if target == "-":
+        return 0, data.decode(errors="surrogateescape"), ""
+    real = host.real(target)
+    have = real.read_bytes() if "-r" in args and real.exists() else b""
+    real.write_bytes(have + data[len(have):] if have else data)
+    return 0, "", ""
+
+
+@tool("sha256")
+def sha256(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """sha256(1) -q."""
+    path = args[-1]
+    return 0, hashlib.sha256(host.real(path).read_bytes()).hexdigest() + "\n", ""
+
+
+@tool("pwd_mkdb")
+def pwd_mkdb(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """pwd_mkdb(8) -p -d: the file becomes master.passwd, with passwd and the databases beside it."""
+    directory: Path = host.real(args[args.index("-d") + 1])
+    source = host.real(args[-1])
+    text = source.read_text()
+    lines = []
+    for line in text.splitlines():
+        fields = line.split(":")
+        if len(fields) != 10:
+            raise Refusal(f"pwd_mkdb: corrupted entry\npwd_mkdb: at line #{len(lines) + 1}\npwd_mkdb: {args[-1]}: Inappropriate file type or format")
+        lines.append(":".join([fields[0], "*", *fields[2:4], *fields[7:]]) + "\n")
+    source.rename(directory / "master.passwd")
+    (directory / "passwd").write_text("".join(lines))
+    for database in ("pwd.db", "spwd.db"):
+        (directory / database).write_bytes(b"\x00\xff" + hashlib.sha256(text.encode()).digest())
+    return 0, "", ""

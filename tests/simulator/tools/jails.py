@@ -1,0 +1,610 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""jail(8), jls(8), jexec(8), rctl(8), cpuset(1), devfs(8)."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import re
+from typing import Any, Dict, List, Optional, Set, Tuple
+
+from ansible_collections.cellblock.jails.plugins.module_utils import params as table
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, jail_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount, cpulist
+
+from ..core import KERNEL, Refusal, SimulatedHost, tool
+
+Answer = Tuple[int, str, str]
+Params = Dict[str, List[str]]
+ONLY_AT_CREATION = ("path", "vnet", "ip4", "ip6", "osrelease", "osreldate")
+# What /etc/rc leaves running in a jail, and what other commands answer.
+RC_COMMANDS = ("/bin/sh /etc/rc",)
+
+
+def by_name(host: SimulatedHost, name: str) -> Optional[Dict[str, Any]]:
+    """A running jail, by name or jid."""
+    for jail in host.state["jails"].values():
+        if jail["name"] == name or (name.isdigit() and jail["jid"] == name):
+            return jail  # type: ignore[no-any-return]
+    return None
+
+
+def _true(params: Params, name: str) -> bool:
+    values = params.get(name)
+    return values is not None and (not values or values[-1] in ("true", "1"))
+
+
+# -- jail
+
+
+@tool("jail")
+def jail(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """jail(8)."""
+    words = list(args)
+    options: Dict[str, str] = {}
+    verb = ""
+    while words and words[0].startswith("-"):
+        flag = words.pop(0)
+        for place, letter in enumerate(flag[1:], 1):
+            if letter in "feJpu":
+                options[letter] = flag[place + 1:] or words.pop(0)
+                break
+            if letter in "cmrR":
+                verb += letter
+            else:
+                options[letter] = ""
+    if "e" in options:
+        return _dump(host, options, options["e"])
+    if "f" not in options and any("=" in word for word in words):
+        return _command_line(host, verb, words, options)
+    if "f" not in options and not host.real("/etc/jail.conf").exists():
+        return _raw_remove(host, words, "R" in verb) if verb in ("r", "R") else (1, "", "jail: /etc/jail.conf: No such file or directory\n")
+    path = options.get("f", "/etc/jail.conf")
+    defined = _read(host, path)
+    out, err, rc = "", "", 0
+    for name in words or [one["name"] for one in defined]:
+        try:
+            out += _one(host, verb, name, defined, options)
+        except Refusal as refusal:
+            rc, out, err = 1, out + refusal.out, err + refusal.err + "\n"
+    return rc, "" if "q" in options else out, err
+
+
+def _read(host: SimulatedHost, path: str) -> List[Dict[str, Any]]:
+    real = host.real(path)
+    if not real.is_file():
+        raise Refusal(f"jail: {path}: No such file or directory")
+    try:
+        return list(jail_conf.parse(real.read_text(errors="surrogateescape"), str(real.parent), path))
+    except FormatError as error:
+        raise Refusal(error.what) from error
+
+
+def _dump(host: SimulatedHost, options: Dict[str, str], separator: str) -> Answer:
+    lines = []
+    for one in _read(host, options.get("f", "/etc/jail.conf")):
+        words = [f"name={one['name']}"]
+        words += [f"{key}={','.join(values)}" if values else key for key, values in one["params"].items()]
+        lines.append(separator.join(words) + "\n")
+    return 0, "".join(lines), ""
+
+
+def _one(host: SimulatedHost, verb: str, name: str, defined: List[Dict[str, Any]], options: Dict[str, str]) -> str:
+    found = [one for one in defined if one["name"] == name]
+    params: Params = dict(found[0]["params"]) if found else {}
+    alive = by_name(host, name)
+    out = ""
+    if "r" in verb or "R" in verb:
+        if alive is None and "c" not in verb:
+            raise Refusal(f'jail: "{name}" not found')
+        if alive is not None:
+            out += stop(host, str(alive["name"]), params if found and "R" not in verb else {}, name)
+            alive = None
+    if "c" in verb and alive is None:
+        if not found:
+            raise Refusal(f'jail: "{name}" not found')
+        jid = start(host, name, params, name)
+        out += f"{jid}\n" if "i" in options else f"{name}: created\n"
+    elif "m" in verb and alive is not None:
+        modify(host, name, params, name)
+        out += f"{name}: updated\n"
+    elif verb == "c":
+        raise Refusal(f'jail: "{name}" already exists')
+    elif verb == "m":
+        raise Refusal(f'jail: "{name}" not found')
+    return out
+
+
+def _command_line(host: SimulatedHost, verb: str, words: List[str], options: Dict[str, str]) -> Answer:
+    params: Params = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        values = value.split(",") if key in ("ip4.addr", "ip6.addr", "vnet.interface", "zfs.dataset") else [value]
+        if equals:
+            params[key] = params.get(key, []) + values if key in params and key != "name" else values
+        else:
+            params[key] = []
+    name = (params.pop("name", None) or params.get("jid") or [""])[-1]
+    alive = by_name(host, name) if name else None
+    if verb == "m":
+        if alive is None:
+            raise Refusal(f'jail: "{name}" not found')
+        modify(host, str(alive["name"]), params, "")
+        return 0, "", ""
+    if alive is not None:
+        raise Refusal(f'jail: "{alive["jid"]}" already exists')
+    jid = start(host, name, params, "")
+    return 0, f"{jid}\n" if "i" in options else "", ""
+
+
+def _raw_remove(host: SimulatedHost, names: List[str], hard: bool) -> Answer:
+    out, err, rc = "", "", 0
+    targets = list(host.running()) if names == ["*"] else names
+    for name in sorted(targets, reverse=True):
+        if by_name(host, name) is None:
+            rc, err = 1, err + f'jail: "{name}" not found\n'
+        else:
+            _remove(host, name)
+            out += f"{name}: removed\n" if len(targets) > 1 else ""
+    return rc, out, err
+
+
+def _said(name: str, text: str) -> str:
+    return f"jail: {name}: {text}" if name else f"jail: {text}"
+
+
+def _addresses(params: Params) -> List[Tuple[str, str, str, List[str]]]:
+    """Family, interface, address/prefix and words of each address that jail(8) handles."""
+    default = (params.get("interface") or [""])[-1]
+    found = []
+    for key, family, length in (("ip4.addr", "inet", 32), ("ip6.addr", "inet6", 128)):
+        for value in params.get(key, []):
+            interface, bar, rest = value.rpartition("|")
+            address, _blank, words = rest.partition(" ")
+            found.append((
+                family, interface if bar else default, address if "/" in address else f"{address}/{length}", words.split()
+            ))
+    return found
+
+
+def _mounts(host: SimulatedHost, params: Params, name: str) -> List[Tuple[str, str, str, str]]:
+    """Type, options, special and node of all that jail(8) mounts, in its order."""
+    path = (params.get("path") or ["/"])[-1]
+    lines = list(params.get("mount", []))
+    for file in params.get("mount.fstab", []):
+        if not host.real(file).is_file():
+            raise Refusal(_said(name, f"{file}: No such file or directory"))
+        lines += host.real(file).read_text().splitlines()
+    found = []
+    for line in lines:
+        entry = fstab.parse_line(line)
+        if entry is not None:
+            found.append((entry.vfstype, entry.mntops, entry.spec, entry.file))
+    if _true(params, "mount.devfs"):
+        ruleset = (params.get("devfs_ruleset") or ["4"])[-1]
+        found.append(("devfs", f"ruleset={ruleset if ruleset != '0' else '4'}", ".", f"{path}/dev"))
+    if _true(params, "mount.fdescfs"):
+        found.append(("fdescfs", "", ".", f"{path}/dev/fd"))
+    if _true(params, "mount.procfs"):
+        found.append(("procfs", "", ".", f"{path}/proc"))
+    return found
+
+
+def _check_node(host: SimulatedHost, path: str, node: str, name: str) -> None:
+    below = node[len(path):] if node.startswith(path) else node
+    real = host.real(path)
+    for part in [part for part in below.split("/") if part]:
+        real = real / part
+        if real.is_symlink():
+            raise Refusal(_said(name, f"mount: {node} is a symbolic link"))
+        # fdescfs stands in the devfs that was just mounted.
+        if not real.is_dir() and not below.startswith("/dev/"):
+            raise Refusal(_said(name, f"mount: {node}: No such file or directory"))
+
+
+def start(host: SimulatedHost, name: str, params: Params, shown: str) -> str:
+    """Create a jail as jail(8) -c does, and undo everything when it fails."""
+    undo: List[List[str]] = []
+    path = (params.get("path") or ["/"])[-1]
+    try:
+        _check(host, name, params, shown)
+        _hooks(host, params, "exec.prepare", shown)
+        for family, interface, address, words in _addresses(params):
+            if interface:
+                _do(host, ["ifconfig", interface, family, address, *words, "alias"], shown, "/sbin/ifconfig")
+                undo.append(["ifconfig", interface, family, address.split("/")[0], "-alias"])
+        for fstype, opts, special, node in _mounts(host, params, shown):
+            _check_node(host, path, node, shown)
+            option = ["-o", opts] if opts else []
+            _do(host, ["mount", "-t", fstype, *option, special, node], shown, "/sbin/mount")
+            undo.append(["umount", node])
+        _hooks(host, params, "exec.prestart", shown)
+        created = _create(host, name, params, shown)
+        undo.append(["jail-remove", created["name"]])
+        _hooks(host, params, "exec.created", shown)
+        for interface in params.get("vnet.interface", []):
+            _do(host, ["ifconfig", interface, "vnet", created["jid"]], shown, "/sbin/ifconfig")
+        for command in [*params.get("exec.start", []), *params.get("command", [])]:
+            _inside(host, created, command, shown)
+        _hooks(host, params, "exec.poststart", shown)
+    except Refusal:
+        for argv in reversed(undo):
+            if argv[0] == "jail-remove":
+                _remove(host, argv[1])
+            else:
+                host.run(argv)
+        raise
+    if not created["persist"] and not created["processes"]:
+        _remove(host, created["name"])
+    return str(created["jid"])
+
+
+def _do(host: SimulatedHost, argv: List[str], shown: str, program: str) -> None:
+    rc, _out, err = host.run(argv)
+    if rc:
+        told = " ".join([program, *argv[1:]])
+        raise Refusal(f"{err.rstrip()}\n{_said(shown, told + ': failed')}")
+
+
+def _hooks(host: SimulatedHost, params: Params, name: str, shown: str) -> None:
+    for command in params.get(name, []):
+        rc, _out, err = host.call(command)
+        if rc or command.endswith("/false"):
+            raise Refusal((err.rstrip() + "\n" if err else "") + _said(shown, f"{command}: failed"))
+
+
+def _inside(host: SimulatedHost, jail_: Dict[str, Any], command: str, shown: str) -> None:
+    """A command in the jail: its program must be there; /etc/rc leaves daemons."""
+    if not command:
+        return
+    program = command.split()[0]
+    there = os.path.lexists(host.real(f"{jail_['path']}/{program}"))
+    if not there and not _through_mounts(host, jail_["path"], program):
+        raise Refusal(f"{_said(shown, f'exec {program}: No such file or directory')}\n{_said(shown, command + ': failed')}")
+    if program.endswith("/false"):
+        raise Refusal(_said(shown, f"{command}: failed"))
+    if command in RC_COMMANDS:
+        jail_["processes"] = ["/usr/sbin/syslogd -s", "/usr/sbin/cron -s"]
+
+
+def _through_mounts(host: SimulatedHost, path: str, program: str) -> bool:
+    """Whether a program is seen in the jail through links into what is mounted there."""
+    mounted = {one["node"]: one["special"] for one in host.state["mounts"] if one["fstype"] == "nullfs"}
+    parts = [part for part in program.split("/") if part]
+    for depth in range(len(parts), 0, -1):
+        link = host.real("/".join([path, *parts[:depth]]))
+        if link.is_symlink():
+            target = os.path.normpath(os.path.join("/", *parts[: depth - 1], os.readlink(link)))
+            for node, special in mounted.items():
+                inside = node[len(path):] if node.startswith(path) else ""
+                if inside and target.startswith(inside + "/"):
+                    rest = "/".join([target[len(inside):].lstrip("/"), *parts[depth:]])
+                    return os.path.lexists(host.real(f"{special}/{rest}"))
+    return False
+
+
+def _check(host: SimulatedHost, name: str, params: Params, shown: str) -> None:
+    for key, values in params.items():
+        known = table.find(key)
+        if known is None:
+            raise Refusal(_said(shown, f"unknown parameter: {key}"))
+        value = values[-1] if values else ""
+        if known.type == "bool" and values and value.lower() not in ("true", "false") and not value.lstrip("-").isdigit():
+            raise Refusal(_said(shown, f'{key}: unknown boolean value "{value}"'))
+        if known.type == "int" and not re.fullmatch(r"-?\d+", value):
+            raise Refusal(_said(shown, f'{key}: non-integer value "{value}"'))
+    path = (params.get("path") or ["/"])[-1]
+    if not path.startswith("/") or not host.real(path).is_dir():
+        raise Refusal(_said(shown, f"path {path}: No such file or directory"))
+    if "." in name and by_name(host, name.rpartition(".")[0]) is None:
+        raise Refusal(_said(shown, f'jail "{name.rpartition(".")[0]}" not found'))
+    if int((params.get("devfs_ruleset") or ["0"])[-1]) > 65535:
+        raise Refusal("jail: jail_set: Invalid argument")
+    if len(name) > 255:
+        raise Refusal("jail: jail_set: File name too long")
+    if not _true(params, "persist") and not any(key in params for key in ("exec.start", "command", "exec.poststart")):
+        raise Refusal(_said(shown, "new jail must persist or attach"))
+
+
+def _kernel(params: Params, jail_: Dict[str, Any]) -> None:
+    """Put parameters into the kernel's idea of a jail."""
+    for key, values in params.items():
+        canonical = table.canonical(key)
+        if canonical not in jail_ or canonical in ("name", "jid"):
+            group, _dot, word = key.partition(".")
+            if group in ("meta", "env") and word:
+                pairs = dict(line.split("=", 1) for line in jail_[group].split("\n") if "=" in line)
+                pairs[word] = (values or [""])[-1]
+                jail_[group] = "\n".join(f"{one}={two}" for one, two in pairs.items())
+            continue
+        if isinstance(jail_[canonical], bool):
+            jail_[canonical] = _true(params, key) != (canonical != key)
+        elif isinstance(jail_[canonical], list):
+            jail_[canonical] = [re.sub(r"^.*\||[/ ].*$", "", value) for value in values]
+        elif canonical in ("ip4", "ip6", "vnet", "host", "zfs"):
+            jail_[canonical] = {"1": "new", "2": "inherit", "0": "disable"}.get((values or ["new"])[-1], (values or ["new"])[-1])
+        else:
+            jail_[canonical] = (values or [""])[-1]
+
+
+def _create(host: SimulatedHost, name: str, params: Params, shown: str) -> Dict[str, Any]:
+    if _true(params, "vnet") or params.get("vnet") == ["new"]:
+        if params.get("ip4.addr") or params.get("ip6.addr"):
+            raise Refusal(_said(shown, "vnet jails cannot have IP address restrictions"))
+    addresses = [address.split("/")[0] for _family, _interface, address, _words in _addresses(params)]
+    for other in host.state["jails"].values():
+        clash = set(addresses) & set(other["ip4.addr"] + other["ip6.addr"])
+        if clash and (len(addresses) > 1 or len(other["ip4.addr"]) > 1):
+            raise Refusal(_said(shown, "IPv4 addresses clash"))
+    jail_ = {key: copy.copy(value) for key, value in KERNEL}
+    jid = str((params.get("jid") or [name if name.isdigit() else host.state["next_jid"]])[-1])
+    host.state["next_jid"] = max(host.state["next_jid"], int(jid)) + 1
+    _kernel(params, jail_)
+    vnet = jail_["vnet"] == "new"
+    jail_.update({"jid": jid, "name": name or jid, "processes": [], "cpuset.id": str(int(jid) + 1)})
+    if vnet:
+        jail_["ip4"] = jail_["ip6"] = "inherit"
+    if "." in name:
+        parent = by_name(host, name.rpartition(".")[0])
+        assert parent is not None
+        jail_["parent"] = parent["jid"]
+    host.state["jails"][jid] = jail_
+    return jail_
+
+
+def modify(host: SimulatedHost, name: str, params: Params, shown: str) -> None:
+    """Change a running jail as jail(8) -m does: the kernel's list only, no alias, no mount, no hook."""
+    jail_ = by_name(host, name)
+    assert jail_ is not None
+    fresh = copy.deepcopy(jail_)
+    for key, values in params.items():
+        known = table.find(key)
+        if known is None:
+            raise Refusal(_said(shown, f"unknown parameter: {key}"))
+        if not known.kernel or (not known.live and known.name not in ONLY_AT_CREATION):
+            continue
+        _kernel({key: values}, fresh)
+        if known.name in ONLY_AT_CREATION and fresh[known.name] != jail_[known.name] and known.name not in ("ip4", "ip6"):
+            raise Refusal(_said(shown, f"{known.name} cannot be changed after creation"))
+    # Lowering is not refused to the host: seen on 15.1.
+    jail_.update(fresh)
+
+
+def _remove(host: SimulatedHost, name: str) -> None:
+    for jid, jail_ in list(host.state["jails"].items()):
+        if jail_["name"] == name or jail_["name"].startswith(name + "."):
+            del host.state["jails"][jid]
+            if host.state["linger"]:
+                host.state["dying"].append(dict(jail_, dying=True))
+            for interface, (owner, held) in list(host.state.get("moved", {}).items()):
+                if owner == jid:
+                    host.state["interfaces"][interface] = []
+                    del host.state["moved"][interface]
+
+
+def stop(host: SimulatedHost, name: str, params: Params, shown: str) -> str:
+    """Remove a jail as jail(8) -r does, by the file as it is now."""
+    jail_ = by_name(host, name)
+    assert jail_ is not None
+    for hook in ("exec.prestop",):
+        _hooks(host, params, hook, shown)
+    for command in params.get("exec.stop", []):
+        _inside(host, dict(jail_), command, shown)
+    mounts = _mounts(host, params, shown) if params else []
+    _remove(host, name)
+    problems = []
+    for command in params.get("exec.poststop", []):
+        rc, _out, err = host.call(command)
+        problems += [err.rstrip()] if rc else []
+    for _fstype, _opts, _special, node in reversed(mounts):
+        rc, _out, err = host.run(["umount", node])
+        problems += [f"{_said(shown, f'{node}: not a mount point')}"] if rc else []
+    for family, interface, address, _words in reversed(_addresses(params)):
+        if interface:
+            rc, _out, err = host.run(["ifconfig", interface, family, address.split("/")[0], "-alias"])
+            problems += [err.rstrip()] if rc else []
+    if problems:
+        raise Refusal("\n".join(problems), 1, f"{name}: removed\n")
+    return f"{name}: removed\n"
+
+
+# -- jls
+
+
+@tool("jls")
+def jls(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """jls(8)."""
+    json_out = False
+    flags: Set[str] = set()
+    wanted: Optional[str] = None
+    names: List[str] = []
+    words = list(args)
+    while words:
+        word = words.pop(0)
+        if word == "--libxo":
+            json_out = "json" in words.pop(0)
+        elif word == "-j":
+            wanted = words.pop(0)
+        elif word.startswith("-"):
+            flags |= set(word[1:])
+        else:
+            names.append(word)
+    found = sorted(host.state["jails"].values(), key=lambda one: int(one["jid"]))
+    if flags & {"d", "a"}:
+        found += host.state["dying"]
+        host.state["dying"] = [] if not host.state["linger"] or host.state.pop("last_look", True) else host.state["dying"]
+    if wanted is not None:
+        found = [one for one in found if wanted in (one["name"], one["jid"])]
+        if "c" in flags:
+            return (0 if found else 1), "", ""
+        if not found:
+            shown = wanted if wanted.isdigit() else f'"{wanted}"'
+            head = "" if names or "n" in flags else HEAD
+            empty = _envelope([]) if json_out else head
+            return 1, empty, f"jls: jail {shown} not found\n"
+    unknown = [name for name in names if name not in dict(KERNEL) and not name.startswith(("meta.", "env."))]
+    if unknown:
+        return 1, "", f"jls: unknown parameter: {unknown[0]}\n"
+    keys = names or [key for key, _value in KERNEL]
+    if json_out and ("n" in flags or names):
+        return 0, _envelope([{key: _json(one[key], "n" in flags) for key in keys if key in one} for one in found]), ""
+    if json_out:
+        return 0, _envelope([_brief(one, "N" in flags) for one in found]), ""
+    if names or "n" in flags:
+        return 0, "".join(" ".join(_text(key, one[key], "n" in flags) for key in keys) + "\n" for one in found), ""
+    return 0, _table(found, "N" in flags), ""
+
+
+HEAD = "   JID  IP Address      Hostname                      Path\n"
+
+
+def _table(found: List[Dict[str, Any]], by_names: bool) -> str:
+    if not by_names:
+        lines = [
+            f"{one['jid']:>6}  {(one['ip4.addr'] or [''])[0]:<15} {one['host.hostname']:<29} {one['path']}\n" for one in found
+        ]
+        return HEAD + "".join(lines)
+    lines = [f" {one['name']:<15} {(one['ip4.addr'] or [''])[0]:<15} {one['host.hostname']:<29} {one['path']}\n" for one in found]
+    return " JID             IP Address      Hostname                      Path\n" + "".join(lines)
+
+
+def _envelope(found: List[Dict[str, Any]]) -> str:
+    return json.dumps({"__version": "2", "jail-information": {"jail": found}}) + "\n"
+
+
+def _brief(one: Dict[str, Any], by_names: bool) -> Dict[str, Any]:
+    head = {"name": one["name"]} if by_names else {"jid": int(one["jid"])}
+    return {**head, "ipv4": (one["ip4.addr"] or [""])[0], "hostname": one["host.hostname"], "path": one["path"]}
+
+
+def _json(value: Any, named: bool) -> Any:
+    return ("true" if value else "false") if isinstance(value, bool) and not named else value
+
+
+def _text(key: str, value: Any, named: bool) -> str:
+    if isinstance(value, bool):
+        head, _dot, tail = key.rpartition(".")
+        plain = f"{head}.no{tail}" if head else f"no{key}"
+        return (key if value else plain) if named else ("true" if value else "false")
+    shown = ",".join(value) if isinstance(value, list) else value or '""'
+    return f"{key}={shown}" if named else shown
+
+
+# -- jexec, rctl, cpuset, devfs
+
+
+@tool("jexec")
+def jexec(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """jexec(8): the command is not run here; its program must be in the jail."""
+    words = list(args)
+    while words and words[0].startswith("-"):
+        if words.pop(0) in ("-u", "-U", "-d"):
+            words.pop(0)
+    name = words.pop(0)
+    found = by_name(host, name)
+    if found is None:
+        raise Refusal(f'jexec: jail "{name}" not found')
+    host.state.setdefault("jexec", []).append([name, *words])
+    return 0, "", ""
+
+
+@tool("rctl")
+def rctl(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """rctl(8)."""
+    if host.state["sysctl"]["kern.racct.enable"] != "1":
+        raise Refusal("rctl: RACCT/RCTL present, but disabled; enable using kern.racct.enable=1 tunable")
+    rules = host.state["rctl"]
+    failed, out, err = 0, "", ""
+    flags = [word for word in args if word.startswith("-")]
+    words = [word for word in args if not word.startswith("-")]
+    if not words:
+        return 0, "".join(f"{rule}\n" for rule in reversed(rules)), ""
+    for word in words:
+        try:
+            out += _rule(host, "".join(flags), word)
+        except Refusal as refusal:
+            failed, err = failed + 1, err + refusal.err + "\n"
+    return failed, out, err
+
+
+def _rule(host: SimulatedHost, flags: str, word: str) -> str:
+    rules = host.state["rctl"]
+    if "a" in flags:
+        subject, equals, value = word.partition("=")
+        try:
+            plain = f"{subject}={amount(value)}"
+        except ValueError:
+            raise Refusal(f"rctl: malformed rule '{word}': invalid numeric value '{value}'") from None
+        _kind, _name, resource, action = subject.split(":")
+        if resource not in USAGE:
+            raise Refusal(f"rctl: failed to add rule '{word}': Invalid argument")
+        if action == "deny" and resource in ("cputime", "wallclock", "readbps", "writebps", "readiops", "writeiops"):
+            raise Refusal(f"rctl: failed to add rule '{word}': Operation not supported")
+        rules[:] = [rule for rule in rules if rule != plain and not (action == "deny" and rule.startswith(subject + "="))]
+        rules.append(plain)
+        return ""
+    matching = [rule for rule in rules if rule == word or rule.startswith((word + ":", word + "="))]
+    if "r" in flags:
+        if not matching:
+            raise Refusal(f"rctl: failed to remove rule '{word}': No such process")
+        rules[:] = [rule for rule in rules if rule not in matching]
+        return ""
+    if "u" in flags:
+        if by_name(host, word.split(":")[1]) is None:
+            raise Refusal(f"rctl: failed to show resource consumption for '{word}': No such process")
+        return "".join(f"{name}=0\n" for name in USAGE)
+    return "".join(f"{rule}\n" for rule in reversed(matching))
+
+
+USAGE = (
+    "cputime datasize stacksize coredumpsize memoryuse memorylocked maxproc openfiles vmemoryuse pseudoterminals "
+    "swapuse nthr msgqqueued msgqsize nmsgq nsem nsemop nshm shmsize wallclock pcpu readbps writebps readiops "
+    "writeiops"
+).split()
+
+
+@tool("cpuset")
+def cpuset(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """cpuset(1) -j, for a host of four CPUs."""
+    name = args[args.index("-j") + 1]
+    found = by_name(host, name)
+    if found is None:
+        raise Refusal(f'cpuset: jail "{name}" not found')
+    if "-g" in args:
+        mask = ", ".join(str(cpu) for cpu in sorted(cpulist(found.get("cpus", "0-3"))))
+        return 0, f"jail {found['jid']} mask: {mask}\njail {found['jid']} domain policy: first-touch mask: 0\n", ""
+    wanted = args[args.index("-l") + 1]
+    if max(cpulist(wanted)) > 3:
+        raise Refusal("cpuset: setaffinity: Invalid argument")
+    found["cpus"] = wanted
+    return 0, "", ""
+
+
+@tool("devfs")
+def devfs(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """devfs(8) rule."""
+    sets, words = host.state["rulesets"], list(args)
+    if words[:1] == ["-m"]:
+        words = words[2:]
+    words = words[1:]
+    number = "0"
+    if words[:1] == ["-s"]:
+        number, words = words[1], words[2:]
+    if int(number) > 65535:
+        raise Refusal(f"devfs rule: error converting to number: {number}")
+    if words == ["showsets"]:
+        return 0, "".join(f"{one}\n" for one in sorted(sets, key=int)), ""
+    if words[0] == "show":
+        return 0, "".join(f"{100 * (place + 1)} {rule}\n" for place, rule in enumerate(sets.get(number, []))), ""
+    if words[0] == "delset":
+        sets.pop(number, None)
+    elif words[0] == "add":
+        rule = " ".join(words[1:] if words[1:] != ["-"] else stdin.split())
+        if rule.startswith("include ") and rule.split()[1] not in sets:
+            raise Refusal("devfs rule: ioctl DEVFSIO_RADD: No such process")
+        sets.setdefault(number, []).append(rule)
+    return 0, "", ""

@@ -1,0 +1,223 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""sysctl(8), service(8), sysrc(8), uname(1), kldload(8), sshd(8) and the rest of the system."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Dict, List, Tuple
+
+from ansible_collections.cellblock.jails.plugins.module_utils.definition import read_rc, rc_groups
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, jail_conf, rc_conf
+
+from ..core import KERNEL, Refusal, SimulatedHost, tool
+
+Answer = Tuple[int, str, str]
+
+
+def rc(host: SimulatedHost) -> Dict[str, str]:
+    """rc.conf's variables."""
+    real = host.real("/etc/rc.conf")
+    return rc_conf.values(real.read_text()) if real.exists() else {}
+
+
+@tool("sysctl")
+def sysctl(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """sysctl(8)."""
+    known = host.state["sysctl"]
+    out, err, code = "", "", 0
+    for word in [word for word in args if not word.startswith("-")]:
+        name, equals, value = word.partition("=")
+        if name == "security.jail.param" and "-N" in args:
+            out += "".join(f"security.jail.param.{key}\n" for key, _value in KERNEL)
+        elif name not in known:
+            code, err = 1, err + f"sysctl: unknown oid '{name}'\n"
+        elif equals:
+            out += f"{name}: {known[name]} -> {value}\n"
+            known[name] = value
+        else:
+            out += f"{known[name]}\n" if "-n" in args else f"{name}: {known[name]}\n"
+    return code, out, err
+
+
+@tool("service")
+def service(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """service(8)."""
+    name, verb = args[0], args[1]
+    verb = re.sub("^(one|quiet|force)", "", verb)
+    if name == "jail":
+        return _rc_jail(host, verb, args[2:])
+    if name == "devfs":
+        load_rulesets(host)
+        return 0, "", ""
+    if verb in ("start", "restart", "reload"):
+        listen(host, name)
+        return 0, f"Starting {name}.\n" if verb != "reload" else "", ""
+    if verb == "stop":
+        host.state["services"].pop(name, None)
+        return 0, "", ""
+    running = name in host.state["services"]
+    return (0 if running else 1), f"{name} is {'running as pid 1000' if running else 'not running'}.\n", ""
+
+
+def load_rulesets(host: SimulatedHost) -> None:
+    """What rc.d/devfs does: read the files in order; a header empties its set, a bad line ends the file."""
+    numbers: Dict[str, int] = {}
+    for path in ("/etc/defaults/devfs.rules", "/etc/devfs.rules"):
+        real = host.real(path)
+        for name, ruleset in devfs_rules.rulesets(real.read_text() if real.exists() else "").items():
+            numbers[name] = ruleset.number
+            rules = []
+            for rule in ruleset.rules:
+                text = re.sub(r"\$(\w+)", lambda found: str(numbers.get(found.group(1), "")), rule)
+                rules.append(re.sub(r"^add ", "", text).replace("'", "").replace('"', "").replace("\\", ""))
+            host.state["rulesets"][str(ruleset.number)] = rules
+
+
+def _legacy(host: SimulatedHost, name: str) -> str:
+    """What rc.d/jail generates from jail_NAME_* variables."""
+    text = host.real("/etc/rc.conf").read_text()
+    infix = re.sub(r"[^A-Za-z0-9]", "_", name)
+    lines = {key: value for key, value in rc_conf.values(text).items() if key.startswith(f"jail_{infix}_")}
+    if f"jail_{infix}_rootdir" not in lines or f"jail_{infix}_hostname" not in lines:
+        return ""
+    facts = rc_groups(text).get(name, ({}, {}))[0]
+    params: Dict[str, Any] = dict(read_rc(name, facts, lines, "").params)
+    fstab = lines.get(f"jail_{infix}_fstab", f"/etc/fstab.{name}")
+    if host.real(fstab).exists():
+        params["mount.fstab"] = [fstab]
+    if "devfs_ruleset" in params and params.get("mount.devfs") != ["true"]:
+        params.pop("devfs_ruleset")
+    generated = f"/var/run/jail.{name}.conf"
+    host.real(generated).write_text(jail_conf.render([{"name": name, "params": params}]))
+    return generated
+
+
+def _rc_jail(host: SimulatedHost, verb: str, names: List[str]) -> Answer:
+    """rc.d/jail: always answers 0."""
+    variables = rc(host)
+    names = names or variables.get("jail_list", "").split()
+    out = {"start": "Starting jails:", "stop": "Stopping jails:"}.get(verb, "")
+    if verb == "status":
+        return host.run(["jls", "-N"])
+    if verb == "stop" and variables.get("jail_reverse_stop") == "YES":
+        names = names[::-1]
+    for name in names:
+        path = _legacy(host, name) or f"/etc/jail.conf.d/{name}.conf"
+        if not host.real(path).exists():
+            path = "/etc/jail.conf"
+        if verb == "stop" and name not in host.running():
+            continue
+        flags = ["-i", "-f", path, "-c", name] if verb == "start" else ["-q", "-f", path, "-r", name]
+        code, _said, err = host.run(["jail", *flags])
+        out += f' cannot start jail  "{name}": \n{err}' if code and verb == "start" else f" {name}"
+    return 0, out + ".\n", ""
+
+
+def listen(host: SimulatedHost, name: str) -> None:
+    """What a service listens on after it was started with its present configuration. Assumed: see assumptions.py."""
+    variables = rc(host)
+    flags = variables.get(f"{name}_flags", "-s" if name == "syslogd" else "")
+    enabled = variables.get(f"{name}_enable", "YES" if name in ("syslogd", "sshd") else "NO").upper() == "YES"
+    services = host.state["services"]
+    services.pop(name, None)
+    if not enabled:
+        return
+    ports = {"sshd": 22, "syslogd": 514, "sendmail": 25, "inetd": 21, "rpcbind": 111, "ntpd": 123}
+    if name not in ports or "-ss" in flags.split():
+        return
+    if name == "sshd":
+        text = host.real("/etc/ssh/sshd_config").read_text()
+        found = re.findall(r"^\s*ListenAddress\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)
+    else:
+        found = re.findall(r"-(?:a|b|h)\s+(\S+)", flags)
+    kind = "tcp" if name in ("sshd", "sendmail", "inetd", "rpcbind") else "udp"
+    pairs = [(address.strip("[]"), 6 if ":" in address else 4) for address in found] or [("*", 6), ("*", 4)]
+    services[name] = [[f"{kind}{family}", address, ports[name]] for address, family in pairs]
+
+
+@tool("sshd")
+def sshd(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """sshd(8) -t: a line without a value is refused."""
+    path = args[args.index("-f") + 1] if "-f" in args else "/etc/ssh/sshd_config"
+    for number, line in enumerate(host.real(path).read_text().splitlines(), 1):
+        words = line.split("#")[0].split()
+        if len(words) == 1:
+            raise Refusal(f"{path} line {number}: no argument after keyword \"{words[0]}\"", 255)
+    return 0, "", ""
+
+
+@tool("sysrc")
+def sysrc(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """sysrc(8) -n and plain, for reading."""
+    variables = rc(host)
+    out = ""
+    for word in [word for word in args if not word.startswith("-")]:
+        if word not in variables:
+            raise Refusal(f"sysrc: unknown variable '{word}'")
+        out += f"{variables[word]}\n" if "-n" in args else f"{word}: {variables[word]}\n"
+    return 0, out, ""
+
+
+@tool("kldload", "kldstat")
+def kld(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """kldload(8), and kldstat(8) -q -m."""
+    names = [word for word in args if not word.startswith("-")]
+    loaded = host.state["modules"]
+    if "-m" in args or "-q" in args:
+        return (0 if all(name in loaded for name in names) else 1), "", ""
+    if not names:
+        lines = [f"{number:2}    1 0xffffffff80200000   1f3c600 {name}\n" for number, name in enumerate(["kernel", *[f"{one}.ko" for one in loaded]], 1)]
+        return 0, "Id Refs Address                Size Name\n" + "".join(lines), ""
+    host.state["modules"] = [*loaded, *[name for name in names if name not in loaded]]
+    return 0, "", ""
+
+
+@tool("uname")
+def uname(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """uname(1)."""
+    shown = {"-K": "1501000", "-U": "1501000", "-r": "15.1-RELEASE-p1", "-m": "amd64", "-p": "amd64", "-n": "jailhost1"}
+    return 0, (shown.get(args[0], "FreeBSD") if args else "FreeBSD") + "\n", ""
+
+
+@tool("freebsd-version")
+def freebsd_version(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """freebsd-version(1)."""
+    return 0, "15.1-RELEASE-p1\n" * max(1, len(args)), ""
+
+
+@tool("newaliases", "true", "hostname")
+def quiet(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """Commands that say nothing."""
+    return 0, "", ""
+
+
+@tool("false")
+def false(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """false(1)."""
+    return 1, "", ""
+
+
+def reboot(host: SimulatedHost) -> None:
+    """Everything stops; then what rc(8) does: rulesets, limits, jails in order."""
+    state = host.state
+    for name in list(host.running()):
+        host.run(["service", "jail", "onestop", name])
+    state["jails"], state["dying"] = {}, []
+    state["mounts"] = [one for one in state["mounts"] if one["fstype"] in ("ufs", "zfs") or one["node"] == "/dev"]
+    state["sysctl"]["kern.boottime"] = "{ sec = 1795999999, usec = 0 } Sat Nov 28 16:13:19 2026"
+    loader = host.real("/boot/loader.conf")
+    tunables = rc_conf.values(loader.read_text()) if loader.exists() else {}
+    state["sysctl"].update({key: value for key, value in tunables.items() if key in state["sysctl"]})
+    racct = re.search(r'^kern\.racct\.enable="?(\d)', loader.read_text() if loader.exists() else "", re.MULTILINE)
+    if racct:
+        state["sysctl"]["kern.racct.enable"] = racct.group(1)
+    load_rulesets(host)
+    state["rctl"] = []
+    rules = host.real("/etc/rctl.conf")
+    for line in rules.read_text().splitlines() if rules.exists() else []:
+        if line and not line.startswith("#") and rc(host).get("rctl_enable") == "YES":
+            host.run(["rctl", "-a", line.split()[0]])
+    if rc(host).get("jail_enable", "NO").upper() == "YES":
+        host.run(["service", "jail", "start"])

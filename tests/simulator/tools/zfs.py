@@ -1,0 +1,283 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""zfs(8), zpool(8)."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount
+
+from ..core import Refusal, SimulatedHost, tool
+
+Answer = Tuple[int, str, str]
+SIZES = ("quota", "refquota", "reservation", "refreservation")
+INHERITED = ("mountpoint",)
+
+
+def mountpoint(host: SimulatedHost, name: str) -> str:
+    """A dataset's mountpoint: its own, or below its parent's."""
+    found = host.state["datasets"][name]["props"].get("mountpoint")
+    if found is not None:
+        return str(found)
+    parent, _slash, last = name.rpartition("/")
+    above = mountpoint(host, parent) if parent in host.state["datasets"] else f"/{parent}"
+    return f"{above}/{last}" if parent else f"/{name}"
+
+
+def _mount(host: SimulatedHost, name: str) -> None:
+    point = mountpoint(host, name)
+    if point in ("none", "legacy"):
+        return
+    host.real(point).mkdir(parents=True, exist_ok=True)
+    host.state["mounts"].append({"special": name, "node": point, "fstype": "zfs", "opts": ["local", "nfsv4acls"]})
+
+
+def _kept(host: SimulatedHost, snapshot: str) -> Path:
+    return host.root / ".snapshots" / snapshot.replace("/", "%")
+
+
+def property_of(host: SimulatedHost, name: str, column: str) -> str:
+    """A property as ``zfs list -p`` shows it."""
+    one = host.state["datasets"][name]
+    if column in ("name",):
+        return name
+    if column == "type":
+        return str(one["type"])
+    if column == "origin":
+        return str(one.get("origin") or "-")
+    if one["type"] == "snapshot" and column not in ("used", "referenced", "refer", "createtxg", "clones"):
+        return "-"
+    if column == "mountpoint":
+        return mountpoint(host, name)
+    if column == "mounted":
+        return "yes" if any(mount["special"] == name for mount in host.state["mounts"]) else "no"
+    if column in ("used", "refer", "referenced"):
+        return "24576"
+    if column in ("avail", "available"):
+        return "20189393408"
+    if column == "createtxg":
+        return str(one["txg"])
+    if column == "clones":
+        clones = [other for other, two in host.state["datasets"].items() if two.get("origin") == name]
+        return ",".join(clones) or "-"
+    if column in SIZES:
+        return str(one["props"].get(column, "0"))
+    if ":" in column:
+        place = name
+        while place:  # user properties are inherited
+            props = host.state["datasets"].get(place, {"props": {}})["props"]
+            if column in props:
+                return str(props[column])
+            place = place.rpartition("/")[0]
+        return "-"
+    return str(one["props"].get(column, "off"))
+
+
+@tool("zfs")
+def zfs(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """zfs(8)."""
+    verb, words = args[0], list(args[1:])
+    options: List[str] = []
+    props: Dict[str, str] = {}
+    rest: List[str] = []
+    flags = ""
+    while words:
+        word = words.pop(0)
+        if word == "-o" and verb in ("create", "clone"):
+            key, _equals, value = words.pop(0).partition("=")
+            props[key] = value
+        elif word in ("-o", "-t", "-s", "-S", "-d"):
+            options += [word, words.pop(0)]
+        elif word.startswith("-"):
+            flags += word[1:]
+        else:
+            rest.append(word)
+    handler = VERBS.get(verb)
+    if handler is None:
+        raise Refusal(f"unrecognized command '{verb}'", 2)
+    return 0, handler(host, rest, props, dict(zip(options[::2], options[1::2])), flags), ""
+
+
+def _normal(name: str, props: Dict[str, str]) -> Dict[str, str]:
+    found = dict(props)
+    for key in SIZES:
+        if key in found:
+            try:
+                found[key] = "0" if found[key] == "none" else str(amount(found[key]))
+            except ValueError:
+                raise Refusal(f"cannot set property for '{name}': bad numeric value '{found[key]}'", 255) from None
+    return found
+
+
+def _need(host: SimulatedHost, name: str) -> Dict[str, Any]:
+    if name not in host.state["datasets"]:
+        raise Refusal(f"cannot open '{name}': dataset does not exist")
+    return dict(host.state["datasets"][name])
+
+
+def _new(host: SimulatedHost, name: str, kind: str, props: Dict[str, str], origin: str = "") -> None:
+    what = "snapshot " if kind == "snapshot" else ""
+    if name in host.state["datasets"]:
+        raise Refusal(f"cannot create {what}'{name}': dataset already exists")
+    parent = name.rpartition("/")[0]
+    if kind != "snapshot" and parent and parent not in host.state["datasets"]:
+        raise Refusal(f"cannot create '{name}': parent does not exist")
+    host.state["txg"] += 1
+    host.state["datasets"][name] = {"type": kind, "props": _normal(name, props), "origin": origin, "txg": host.state["txg"]}
+
+
+def _create(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    name = rest[0]
+    if "p" in flags:
+        if name in host.state["datasets"]:
+            return ""
+        parent = name.rpartition("/")[0]
+        if parent and parent not in host.state["datasets"]:
+            _create(host, [parent], {}, {}, "p")
+    _new(host, name, "filesystem", props)
+    _mount(host, name)
+    return ""
+
+
+def _snapshot(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    name = rest[0]
+    _need(host, name.partition("@")[0])
+    _new(host, name, "snapshot", props)
+    shutil.copytree(host.real(mountpoint(host, name.partition("@")[0])), _kept(host, name), symlinks=True)
+    return ""
+
+
+def _clone(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    snapshot, name = rest
+    _need(host, snapshot)
+    _new(host, name, "filesystem", props, snapshot)
+    point = host.real(mountpoint(host, name))
+    point.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(_kept(host, snapshot), point, symlinks=True, dirs_exist_ok=True)
+    _mount(host, name)
+    source = mountpoint(host, snapshot.partition("@")[0])
+    target = mountpoint(host, name)
+    host.state["flags"] += [target + flag[len(source):] for flag in host.state["flags"] if flag.startswith(source + "/")]
+    return ""
+
+
+def _destroy(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    name = rest[0]
+    one = _need(host, name)
+    datasets = host.state["datasets"]
+    if one["type"] == "snapshot":
+        clones = [other for other, two in datasets.items() if two.get("origin") == name]
+        if clones:
+            listed = "\n".join(clones)
+            raise Refusal(
+                f"cannot destroy '{name}': snapshot has dependent clones\n"
+                f"use '-R' to destroy the following datasets:\n{listed}"
+            )
+        shutil.rmtree(_kept(host, name))
+        del datasets[name]
+        return ""
+    below = [other for other in datasets if other.startswith((name + "/", name + "@"))]
+    if below and "r" not in flags:
+        listed = "\n".join(below)
+        raise Refusal(
+            f"cannot destroy '{name}': filesystem has children\nuse '-r' to destroy the following datasets:\n{listed}"
+        )
+    for other in reversed(below):
+        _destroy(host, [other], {}, {}, "")
+    point = mountpoint(host, name)
+    if any(mount["node"].startswith(point + "/") for mount in host.state["mounts"]):
+        raise Refusal(f"cannot unmount '{point}': pool or dataset is busy")
+    if any(jail["path"] == point for jail in [*host.state["jails"].values(), *host.state["dying"]]):
+        raise Refusal(f"cannot unmount '{point}': pool or dataset is busy")
+    host.state["mounts"] = [mount for mount in host.state["mounts"] if mount["special"] != name]
+    shutil.rmtree(host.real(point), ignore_errors=True)
+    host.state["flags"] = [flag for flag in host.state["flags"] if not flag.startswith(point + "/")]
+    del datasets[name]
+    return ""
+
+
+def _set(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    name = rest[-1]
+    _need(host, name)
+    given = dict(word.split("=", 1) for word in rest[:-1])
+    host.state["datasets"][name]["props"].update(_normal(name, given))
+    if "mountpoint" in given:
+        host.state["mounts"] = [mount for mount in host.state["mounts"] if mount["special"] != name]
+        _mount(host, name)
+    return ""
+
+
+def _list(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    columns = options.get("-o", "name,used,avail,refer,mountpoint").split(",")
+    kinds = options.get("-t", "filesystem,volume").split(",")
+    names = list(host.state["datasets"])
+    if rest:
+        _need(host, rest[0])
+        names = [name for name in names if name == rest[0] or name.startswith((rest[0] + "/", rest[0] + "@"))]
+        if "-d" in options:
+            names = [name for name in names if name.count("/") + name.count("@") <= rest[0].count("/") + int(options["-d"])]
+        elif "r" not in flags:
+            names = [rest[0]]
+    names = [name for name in names if "all" in kinds or host.state["datasets"][name]["type"] in kinds]
+    names.sort()
+    for key, reverse in (("-s", False), ("-S", True)):
+        if key in options:
+            names.sort(key=lambda name: host.state["datasets"][name]["txg"], reverse=reverse)
+    return "".join("\t".join(property_of(host, name, column) for column in columns) + "\n" for name in names)
+
+
+def _get(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    keys, name = rest[0].split(","), rest[1]
+    one = _need(host, name)
+    columns = options.get("-o", "name,property,value,source").split(",")
+    lines = []
+    for key in keys:
+        source = "local" if key in one["props"] else "default"
+        if key == "mountpoint" and source == "default":
+            source = f"inherited from {name.split('/')[0]}"
+        shown = {"name": name, "property": key, "value": property_of(host, name, key), "source": source}
+        lines.append("\t".join(shown[column] for column in columns) + "\n")
+    return "".join(lines)
+
+
+def _rename(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    old, new = rest
+    _need(host, old)
+    before = mountpoint(host, old)
+    datasets = host.state["datasets"]
+    host.state["datasets"] = {
+        (new + name[len(old):] if name == old or name.startswith((old + "/", old + "@")) else name): one
+        for name, one in datasets.items()
+    }
+    after = mountpoint(host, new)
+    if host.real(before).is_dir() and before != after:
+        shutil.move(str(host.real(before)), str(host.real(after)))
+    for kept in list((host.root / ".snapshots").glob(old.replace("/", "%") + "@*")):
+        kept.rename(kept.with_name(new.replace("/", "%") + kept.name[len(old.replace("/", "%")):]))
+    for mount in host.state["mounts"]:
+        if mount["special"] == old:
+            mount.update({"special": new, "node": after})
+    return ""
+
+
+def _unmount(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    host.state["mounts"] = [mount for mount in host.state["mounts"] if mount["special"] != rest[0]]
+    return ""
+
+
+VERBS = {
+    "create": _create, "snapshot": _snapshot, "clone": _clone, "destroy": _destroy, "set": _set, "list": _list,
+    "get": _get, "rename": _rename, "unmount": _unmount, "umount": _unmount,
+}
+
+
+@tool("zpool")
+def zpool(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """zpool(8) list."""
+    pools = [name for name in host.state["datasets"] if "/" not in name and "@" not in name]
+    lines = [f"{pool}\t20937965568\t94260736\t20843704832\t-\t-\t0\t0\t1.00\tONLINE\t-\n" for pool in pools]
+    return 0, "".join(lines), ""
