@@ -1,0 +1,189 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host with jails, for the connection plugin: a mount namespace whose jails are real chroots.
+
+Run as root: ``jailhost.py DIRECTORY PORT``. It unshares the mount namespace, lays jexec(8), jls(8) and
+service(8) over /usr/sbin and a private /etc over /etc, and serves ssh with OpenSSH's own server. The jails
+are described below DIRECTORY/jails, so that a test can stop one by writing a file. What lies in a jail
+is this machine's userland, read-only, with a private /etc, /root, /home, /tmp and /var.
+
+Assumed of FreeBSD beyond jexec(8)'s text: nothing; its messages are those of the captured commands.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+SHARED = ("/usr", "/bin", "/sbin", "/lib", "/lib64")
+USERS = {"operator": 2001, "wheelie": 2002, "guarded": 2003, "nobodyspecial": 2004, "cshell": 2005}
+PASSWORD = "open sesame"
+
+JEXEC = r"""#!/bin/sh
+user=
+while getopts lnU:u: option; do
+    case $option in U) user=$OPTARG ;; esac
+done
+shift $((OPTIND - 1))
+name=$1; shift
+jail=@STATE@/jails/$name
+case $name in *[!0-9]*) ;; *) for jail in @STATE@/jails/*; do [ "$(cat "$jail/jid")" = "$name" ] && break; done ;; esac
+if [ "$(cat "$jail/state" 2>/dev/null)" != running ]; then
+    case $name in *[!0-9]*) echo "jexec: jail \"$name\" not found" >&2 ;; *) echo "jexec: jail $name not found" >&2 ;; esac
+    exit 1
+fi
+[ "$(id -u)" = 0 ] || { echo "jexec: jail_attach(1): Operation not permitted" >&2; exit 1; }
+root=$(cat "$jail/path"); ids=0:0; home=/root
+if [ -n "$user" ]; then
+    line=$(grep "^$user:" "$root/etc/passwd") || { echo "jexec: $user: no such user" >&2; exit 1; }
+    ids=$(echo "$line" | cut -d: -f3,4); home=$(echo "$line" | cut -d: -f6)
+    [ -d "$root$home" ] || { echo "jexec: chdir: $home: No such file or directory" >&2; exit 1; }
+fi
+[ -x "$root$1" ] || { echo "jexec: execvp: $1: No such file or directory" >&2; exit 1; }
+exec env -i PATH=/bin:/usr/bin TERM="${TERM:-dumb}" USER="${user:-root}" HOME="$home" SHELL=/bin/sh \
+    /usr/sbin/chroot --userspec="$ids" --groups="${ids#*:}" "$root" "$@"
+"""
+
+JLS = r"""#!/bin/sh
+printf '{"__version": "2", "jail-information": {"jail": ['
+comma=
+for jail in @STATE@/jails/*; do
+    state=$(cat "$jail/state")
+    case $state in running) dying=false ;; dying) dying=true ;; *) continue ;; esac
+    printf '%s{"jid":"%s","name":"%s","path":"%s","dying":%s,"host.hostname":"%s","vnet":"inherit",' \
+        "$comma" "$(cat "$jail/jid")" "${jail##*/}" "$(cat "$jail/path")" $dying "${jail##*/}.example.org"
+    printf '"meta":"%s","ip4.addr":["10.0.0.%s"],"ip6.addr":[]}' "$(cat "$jail/meta")" "$(cat "$jail/jid")"
+    comma=,
+done
+printf ']}}\n'
+"""
+
+SERVICE = r"""#!/bin/sh
+# service jail onestart NAME: answers 0 whatever happened
+[ "$1 $2" = "jail onestart" ] && [ -d "@STATE@/jails/$3" ] && echo running > "@STATE@/jails/$3/state"
+exit 0
+"""
+
+SUDOERS = """\
+root ALL=(ALL:ALL) ALL
+operator ALL=(root) NOPASSWD: /usr/sbin/jexec
+guarded ALL=(root) ALL
+"""
+
+DOAS = """\
+permit nopass operator as root cmd /usr/sbin/jexec
+permit nopass cshell as root cmd /usr/sbin/jexec
+permit wheelie as root
+"""
+
+
+def mount(*arguments: str) -> None:
+    """mount(8)."""
+    subprocess.run(["mount", *arguments], check=True)
+
+
+def accounts(etc: Path, shell: str = "/bin/sh") -> None:
+    """Users with a password, in a private /etc."""
+    digest = subprocess.run(
+        ["openssl", "passwd", "-6", "-stdin"], input=PASSWORD, text=True, check=True, capture_output=True
+    ).stdout.strip()
+    for name, number in USERS.items():
+        login = shutil.which("tcsh") or "/bin/sh" if name == "cshell" and shell == "login" else "/bin/sh"
+        for file, line in (
+            ("passwd", f"{name}:x:{number}:{number}::/home/{name}:{login}"),
+            ("group", f"{name}:x:{number}:"),
+            ("shadow", f"{name}:{digest}:19000:0:99999:7:::"),
+        ):
+            with open(etc / file, "a", encoding="utf-8") as stream:
+                stream.write(line + "\n")
+
+
+def lay_etc(state: Path) -> None:
+    """A private /etc for the host."""
+    upper = state / "etc"
+    mount("-t", "tmpfs", "none", str(upper))
+    shutil.copytree("/etc", upper, symlinks=True, dirs_exist_ok=True)
+    accounts(upper, "login")
+    (upper / "sudoers").write_text(SUDOERS)
+    (upper / "sudoers").chmod(0o440)
+    (upper / "doas.conf").write_text(DOAS)
+    (upper / "jail.conf.d").mkdir()
+    mount("--bind", str(upper), "/etc")
+
+
+def lay_tools(state: Path) -> None:
+    """FreeBSD's tools over /usr/sbin."""
+    tools = state / "tools"
+    tools.mkdir()
+    for name, text in (("jexec", JEXEC), ("jls", JLS), ("service", SERVICE)):
+        (tools / name).write_text(text.replace("@STATE@", str(state)))
+        (tools / name).chmod(0o755)
+    mount("-t", "overlay", "overlay", "-o", f"lowerdir={tools}:/usr/sbin", "/usr/sbin")
+
+
+def furnish(state: Path, name: str, number: int) -> None:
+    """A jail's root: this machine's programs, and the rest its own."""
+    jail = state / "jails" / name
+    root = state / "roots" / name
+    jail.mkdir(parents=True)
+    for file, text in (("jid", str(number)), ("path", str(root)), ("state", "running"), ("meta", "tags=web,blue")):
+        (jail / file).write_text(text)
+    for directory in ("dev", "proc", "root", "home", "tmp", "var/tmp", "run"):
+        (root / directory).mkdir(parents=True)
+    (root / "tmp").chmod(0o1777)
+    shutil.copytree("/etc", root / "etc", symlinks=True, ignore=shutil.ignore_patterns("ssh", "doas.conf", "jail.conf.d"))
+    (root / "etc/sudoers").chmod(0o640)
+    (root / "etc/sudoers").write_text("root ALL=(ALL:ALL) ALL\noperator ALL=(ALL) ALL\n")
+    (root / "etc/sudoers").chmod(0o440)
+    (root / "etc/doas.conf").write_text("permit nopass operator\n")
+    for user, uid in USERS.items():
+        if user != "nobodyspecial":
+            (root / "home" / user).mkdir()
+            os.chown(root / "home" / user, uid, uid)
+    for shared in (*SHARED, sys.base_prefix):
+        if os.path.islink(shared):
+            os.symlink(os.readlink(shared), f"{root}{shared}")
+        elif os.path.isdir(shared):
+            os.makedirs(f"{root}{shared}", exist_ok=True)
+            mount("--bind", shared, f"{root}{shared}")
+    mount("--rbind", "/dev", str(root / "dev"))
+    mount("-t", "proc", "proc", str(root / "proc"))
+
+
+def serve(state: Path, port: int) -> None:
+    """OpenSSH's server, in the foreground, in this namespace."""
+    os.makedirs("/run/sshd", exist_ok=True)
+    for user, uid in USERS.items():
+        home = state / "home" / user
+        home.mkdir(parents=True)
+        os.chown(home, uid, uid)
+    mount("--bind", str(state / "home"), "/home")
+    config = state / "sshd_config"
+    config.write_text(
+        f"Port {port}\nListenAddress 127.0.0.1\nHostKey {state}/host_key\nAuthorizedKeysFile {state}/key.pub\n"
+        f"UsePAM no\nStrictModes no\nPermitRootLogin yes\nPasswordAuthentication yes\nPidFile {state}/sshd.pid\n"
+        "MaxSessions 10\nMaxStartups 10:30:100\nSubsystem sftp internal-sftp\nLogLevel VERBOSE\n"
+    )
+    os.execv("/usr/sbin/sshd", ["/usr/sbin/sshd", "-D", "-f", str(config), "-E", f"{state}/sshd.log"])
+
+
+def main() -> None:
+    """Set everything up and serve."""
+    state, port, names = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+    if os.environ.get("JAILHOST_INSIDE") is None:
+        os.environ["JAILHOST_INSIDE"] = "1"
+        os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
+    (state / "etc").mkdir()
+    lay_etc(state)
+    lay_tools(state)
+    for number, name in enumerate(names, 1):
+        furnish(state, name, number)
+    serve(state, port)
+
+
+if __name__ == "__main__":
+    main()
