@@ -118,7 +118,7 @@ def pwd_mkdb(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     directory: Path = host.real(args[args.index("-d") + 1])
     source = host.real(args[-1])
     text = source.read_text()
-    lines = []
+    lines: List[str] = []
     for line in text.splitlines():
         fields = line.split(":")
         if len(fields) != 10:
