@@ -189,4 +189,4 @@ class SimulatedHost:
 
 
 # The tools register themselves.
-from .tools import files, jails, network, system, zfs  # noqa: E402,F401  pylint: disable=wrong-import-position
+from .tools import files, jails, network, processes, system, zfs  # noqa: E402,F401  pylint: disable=wrong-import-position

@@ -1,7 +1,7 @@
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ifconfig(8), mount(8), umount(8), sockstat(1)."""
+"""ifconfig(8), mount(8), umount(8)."""
 
 from __future__ import annotations
 
@@ -134,19 +134,3 @@ def umount(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     mounts = host.state["mounts"]
     del mounts[max(place for place, one in enumerate(mounts) if one["node"] == node)]
     return 0, "", ""
-
-
-@tool("sockstat")
-def sockstat(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
-    """sockstat(1): what the host's services, as they were last started, listen on."""
-    listening = []
-    pids = {"sshd": 1122, "syslogd": 1003, "sendmail": 1200, "inetd": 1201, "rpcbind": 1202, "ntpd": 1203}
-    for name in sorted(host.state["services"]):
-        for number, (proto, address, port) in enumerate(host.state["services"][name]):
-            listening.append({
-                "user": "root", "command": name, "pid": pids.get(name, 1300), "fd": 6 + number, "proto": proto,
-                "local": {"address": address, "port": port}, "foreign": {"address": "*", "port": 0},
-            })
-    return 0, json.dumps({"__version": "1", "sockstat": {"socket": listening}}) + "\n", ""
-
-

@@ -44,15 +44,15 @@ def sysctl(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 @tool("service")
 def service(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """service(8)."""
-    name, verb = args[0], args[1]
-    verb = re.sub("^(one|quiet|force)", "", verb)
+    name, asked = args[0], args[1]
+    verb = re.sub("^(one|quiet|force)", "", asked)
     if name == "jail":
         return _rc_jail(host, verb, args[2:])
     if name == "devfs":
         load_rulesets(host)
         return 0, "", ""
     if verb in ("start", "restart", "reload"):
-        listen(host, name)
+        listen(host, name, asked != verb)
         return 0, f"Starting {name}.\n" if verb != "reload" else "", ""
     if verb == "stop":
         host.state["services"].pop(name, None)
@@ -115,26 +115,41 @@ def _rc_jail(host: SimulatedHost, verb: str, names: List[str]) -> Answer:
     return 0, out + ".\n", ""
 
 
-def listen(host: SimulatedHost, name: str) -> None:
-    """What a service listens on after it was started with its present configuration. Assumed: see assumptions.py."""
-    variables = rc(host)
-    flags = variables.get(f"{name}_flags", "-s" if name == "syslogd" else "")
-    enabled = variables.get(f"{name}_enable", "YES" if name in ("syslogd", "sshd") else "NO").upper() == "YES"
+PORTS = {
+    "sshd": ("tcp", 22), "syslogd": ("udp", 514), "sendmail": ("tcp", 25), "inetd": ("tcp", 21), "rpcbind": ("tcp", 111),
+    "ntpd": ("udp", 123), "mountd": ("tcp", 893), "nfsd": ("tcp", 2049),
+}
+FLAGS = {"syslogd": "-s"}
+
+
+def daemon_flags(host: SimulatedHost, name: str) -> str:
+    """A daemon's flags, as rc.conf has them now."""
+    return rc(host).get(f"{'nfs_server' if name == 'nfsd' else name}_flags", FLAGS.get(name, ""))
+
+
+def listen(host: SimulatedHost, name: str, forced: bool = False) -> None:
+    """What a service listens on after it was started with its present configuration. Assumed: see assumptions.py.
+
+    :param forced: started by onestart or its like, which does not ask rc.conf whether it may.
+    """
+    enable = f"{'nfs_server' if name == 'nfsd' else name}_enable"
+    enabled = rc(host).get(enable, "YES" if name in ("syslogd", "sshd") else "NO").upper() == "YES"
     services = host.state["services"]
     services.pop(name, None)
-    if not enabled:
+    if name not in PORTS or not (enabled or forced):
         return
-    ports = {"sshd": 22, "syslogd": 514, "sendmail": 25, "inetd": 21, "rpcbind": 111, "ntpd": 123}
-    if name not in ports or "-ss" in flags.split():
-        return
+    flags = daemon_flags(host, name)
     if name == "sshd":
         text = host.real("/etc/ssh/sshd_config").read_text()
         found = re.findall(r"^\s*ListenAddress\s+(\S+)", text, re.MULTILINE | re.IGNORECASE)
+    elif name == "ntpd":
+        real = host.real("/etc/ntp.conf")
+        found = re.findall(r"^interface listen (\S+)", real.read_text() if real.exists() else "", re.MULTILINE)
     else:
         found = re.findall(r"-(?:a|b|h)\s+(\S+)", flags)
-    kind = "tcp" if name in ("sshd", "sendmail", "inetd", "rpcbind") else "udp"
+    kind, port = PORTS[name]
     pairs = [(address.strip("[]"), 6 if ":" in address else 4) for address in found] or [("*", 6), ("*", 4)]
-    services[name] = [[f"{kind}{family}", address, ports[name]] for address, family in pairs]
+    services[name] = [] if "-ss" in flags.split() else [[f"{kind}{family}", address, port] for address, family in pairs]
 
 
 @tool("sshd")

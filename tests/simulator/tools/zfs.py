@@ -132,6 +132,9 @@ def _new(host: SimulatedHost, name: str, kind: str, props: Dict[str, str], origi
 
 def _create(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
     name = rest[0]
+    pool = name.partition("/")[0]
+    if pool != name and pool not in host.state["datasets"]:
+        raise Refusal(f"cannot create '{name}': no such pool '{pool}'")
     if "p" in flags:
         if name in host.state["datasets"]:
             return ""

@@ -1,0 +1,50 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ps(1) and sockstat(1): the host's daemons as they were last started, and those of jails that run."""
+
+from __future__ import annotations
+
+import json
+from typing import Iterator, List, Tuple
+
+from ..core import Refusal, SimulatedHost, tool
+from .system import PORTS, daemon_flags
+
+Answer = Tuple[int, str, str]
+PIDS = {name: 1000 + 100 * place for place, name in enumerate(PORTS, 1)}
+
+
+def _of_jails(host: SimulatedHost) -> Iterator[Tuple[str, int]]:
+    """Each running jail's number, and the process of its own syslogd."""
+    for jid in sorted(host.state["jails"], key=int):
+        yield jid, 20000 + int(jid)
+
+
+@tool("ps")
+def ps(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """ps(1) ax -o jid,pid,command."""
+    if args != ["ax", "-o", "jid,pid,command"]:
+        raise Refusal(f"ps: not simulated: {' '.join(args)}")
+    rows = [("0", 1, "/sbin/init")]
+    rows += [("0", PIDS[name], f"/usr/sbin/{name} {daemon_flags(host, name)}".rstrip()) for name in host.state["services"]]
+    rows += [(jid, pid, "/usr/sbin/syslogd -s") for jid, pid in _of_jails(host)]
+    return 0, "JID  PID COMMAND\n" + "".join(f"{jid:>3} {pid:>4} {command}\n" for jid, pid, command in rows), ""
+
+
+@tool("sockstat")
+def sockstat(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """sockstat(1) -l, and -c for the ssh connections that a test puts into the state."""
+    found = []
+    if "-c" not in args:
+        for name in sorted(host.state["services"]):
+            found += [(name, PIDS[name], *one, "*", 0) for one in host.state["services"][name]]
+        found += [("syslogd", pid, "udp4", "*", 514, "*", 0) for _jid, pid in _of_jails(host)]
+    else:
+        found += [("sshd-session", 1122, "tcp4", address, 22, "10.10.10.1", 50022) for address in host.state.get("ssh", [])]
+    listed = [
+        {"user": "root", "command": command, "pid": pid, "fd": 6 + number, "proto": proto,
+         "local": {"address": address, "port": port}, "foreign": {"address": far, "port": far_port}}
+        for number, (command, pid, proto, address, port, far, far_port) in enumerate(found)
+    ]
+    return 0, json.dumps({"__version": "1", "sockstat": {"socket": listed}}) + "\n", ""
