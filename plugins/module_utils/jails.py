@@ -168,11 +168,13 @@ class Planner:
             ))
         change.steps += self._definition_steps(change, new)
         if not whole:
-            change.steps.append(roots.make(jail, dataset, self._base_path(jail), self._base_dataset(jail)))
+            stale = dataset is not None and dataset in (self.seen.datasets or {})
+            change.steps.append(roots.make(jail, dataset, self._base_path(jail), self._base_dataset(jail), stale))
         elif dataset is not None:
             change.steps += roots.resize(jail, dataset, (self.seen.datasets or {})[dataset])
         live = running is not None and not stops
         files = self.seen.seen.get(jail.name) if whole else None
+        change.steps += roots.make_mount_points(jail, files)
         change.steps += inside.plan(jail.path, jail.name, jail.inside, self.seen.resolv_conf, files, live)
         change.steps += limits.plan(jail.name, jail.limits, self.seen, self.result.warnings)
         if live and running is not None:
@@ -271,7 +273,12 @@ class Planner:
             for key, value in definitions.RC_ALWAYS.items():
                 found.setdefault(key, value)
         self._check_host(jail, found)
-        return Definition(jail.name, jail.boot_style, meta, found)
+        new = Definition(jail.name, jail.boot_style, meta, found)
+        if jail.boot_style == "rc_conf":
+            # As it will be read back: rc.conf has no word for some things, and another order.
+            lines = "".join(f"{line}\n" for line in found.get("mount", []))
+            return definitions.read_rc(jail.name, meta, definitions.rc_lines(new), lines)
+        return new
 
     def _hosts_own(self, jail: Jail, old: Optional[Definition]) -> List[str]:
         """The declared addresses that the host had before the jail: jail(8) would take them away at its stop."""

@@ -223,6 +223,10 @@ def _look_at(host: Host, seen: Observed, jail: Jail) -> None:
     try:
         if tree.listdir(""):
             seen.filled.add(jail.path)
-        seen.seen[jail.name] = inside.look(tree, jail.inside, jail.flavour)
+        found = inside.look(tree, jail.inside, jail.flavour)
+        for entry in jail.mounts:
+            point = entry.file[len(jail.path) + 1:]
+            found[point] = tree.look(point, 0) if point not in found else found[point]
+        seen.seen[jail.name] = found
     except (UnsafePath, FileNotFoundError) as error:
         seen.unsafe[jail.name] = error if isinstance(error, HostError) else UnsafePath(str(error), jail.path)

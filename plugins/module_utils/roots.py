@@ -15,6 +15,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.inside import SCRI
 from ansible_collections.cellblock.jails.plugins.module_utils.model import BASE_MOUNT, Jail
 from ansible_collections.cellblock.jails.plugins.module_utils.observe import Observed, partial
 from ansible_collections.cellblock.jails.plugins.module_utils.plan import Step
+from ansible_collections.cellblock.jails.plugins.module_utils.tree import Entry
 
 # What a thin jail has of its own; everything else of a base is seen through the mounted base.
 OWN = ("etc", "root", "var", "tmp")
@@ -52,8 +53,13 @@ def refuse_foreign(jail: Jail, seen: Observed, dataset: Optional[str], ours: boo
         raise Refused(f"{jail.path} is there, and not empty", f"jail {jail.name}", fix)
 
 
-def make(jail: Jail, dataset: Optional[str], base_path: str, base_dataset: Optional[str]) -> Step:
-    """The step that makes a root, flavour and all."""
+def make(
+    jail: Jail, dataset: Optional[str], base_path: str, base_dataset: Optional[str], stale: bool = False
+) -> Step:
+    """The step that makes a root, flavour and all.
+
+    :param stale: whether a run that died left a half made dataset.
+    """
     if jail.root == "existing":
         raise InputError(f"{jail.path} is not there", f"jail {jail.name}", "root: existing takes a directory as it is")
     of_base = f" of base {jail.base}" if jail.base else ""
@@ -62,6 +68,8 @@ def make(jail: Jail, dataset: Optional[str], base_path: str, base_dataset: Optio
 
     def do(host: Host) -> None:
         if dataset is not None:
+            if stale:
+                storage.destroy_dataset(host, dataset)
             _make_dataset(host, jail, dataset, base_path, base_dataset)
         else:
             _make_directory(host, jail, base_path)
@@ -103,7 +111,6 @@ def _resize_step(dataset: str, name: str, now: str, after: str) -> Step:
 
 
 def _make_dataset(host: Host, jail: Jail, dataset: str, base_path: str, base_dataset: Optional[str]) -> None:
-    storage.destroy_dataset(host, dataset)  # half made by a run that died
     whole = jail.root == "clone" and jail.flavour is None
     properties = {"cellblock:jail": jail.name, "cellblock:state": "ready" if whole else "partial", **_sizes(jail)}
     if jail.path != f"{posixpath.dirname(base_path)}/{jail.name}":
@@ -135,6 +142,23 @@ def _fill(host: Host, jail: Jail, root: str, base_path: str) -> None:
         storage.copy_tree(host, base_path, root)
     elif jail.root == "thin":
         _thin(host, root, base_path)
+    elif jail.root == "empty":
+        for name in ("dev", "proc"):
+            host.makedirs(f"{root}/{name}", 0o555)
+
+
+def make_mount_points(jail: Jail, seen: Optional[Mapping[str, Entry]]) -> List[Step]:
+    """The step that makes the directories which the declared mounts need; none when they are there."""
+    points = [entry.file[len(jail.path) + 1:] for entry in jail.mounts]
+    missing = [point for point in points if seen is None or seen[point].kind == "absent"]
+    if not missing:
+        return []
+
+    def do(host: Host) -> None:
+        for point in missing:
+            host.tree(jail.path).makedirs(point)
+
+    return [Step(f"make mount points {', '.join(missing)}", do)]
 
 
 def _thin(host: Host, root: str, base_path: str) -> None:
