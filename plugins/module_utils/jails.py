@@ -111,6 +111,7 @@ class Planner:
 
     def plan(self) -> Plan:
         """The whole plan."""
+        self._check_storage()
         changes: List[Change] = []
         for jail in self.jails:
             try:
@@ -125,6 +126,15 @@ class Planner:
         self.result.settle = lambda failed: self._settle(changes, after_before, failed)
         self.result.facts = self._facts(changes)
         return self.result
+
+    def _check_storage(self) -> None:
+        top = self.request.storage_dataset
+        found = (self.seen.datasets or {}).get(top or "")
+        if found is not None and found["mountpoint"] != self.request.storage_path:
+            raise InputError(
+                f"dataset {top} is mounted at {found['mountpoint']}, not at {self.request.storage_path}",
+                "storage_path", f"Give storage_path: {found['mountpoint']}",
+            )
 
     def _in_order(self, changes: Sequence[Change]) -> List[Change]:
         """Removals last and children before parents; what starts, in its order."""
@@ -169,7 +179,9 @@ class Planner:
         change.steps += self._definition_steps(change, new)
         if not whole:
             stale = dataset is not None and dataset in (self.seen.datasets or {})
-            change.steps.append(roots.make(jail, dataset, self._base_path(jail), self._base_dataset(jail), stale))
+            mountpoint = None if jail.path == f"{self.request.storage_path}/{jail.name}" else jail.path
+            source = roots.Source(self._base_path(jail), self._base_dataset(jail), mountpoint, stale)
+            change.steps.append(roots.make(jail, dataset, source))
         elif dataset is not None:
             change.steps += roots.resize(jail, dataset, (self.seen.datasets or {})[dataset])
         live = running is not None and not stops
@@ -458,7 +470,7 @@ class Planner:
             on_host = all(
                 address.interface is None or runtime.has_address(self.seen.interfaces, address) for address in new
             )
-            if [address.ip for address in new] == now and on_host:
+            if params.same(param, [address.ip for address in new], now) and on_host:
                 continue
             missing = [address for address in old if runtime.has_address(self.seen.interfaces, address)]
             steps.append(_address_step(change.jail.name, param, missing, new, now))

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import posixpath
+from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils import storage
@@ -53,26 +53,34 @@ def refuse_foreign(jail: Jail, seen: Observed, dataset: Optional[str], ours: boo
         raise Refused(f"{jail.path} is there, and not empty", f"jail {jail.name}", fix)
 
 
-def make(
-    jail: Jail, dataset: Optional[str], base_path: str, base_dataset: Optional[str], stale: bool = False
-) -> Step:
-    """The step that makes a root, flavour and all.
+@dataclass(frozen=True)
+class Source:
+    """What a root is made of.
 
+    :param path: where its base stands.
+    :param dataset: the base's dataset, for a clone.
+    :param mountpoint: the new dataset's mountpoint, unless it inherits the right one.
     :param stale: whether a run that died left a half made dataset.
     """
+
+    path: str
+    dataset: Optional[str] = None
+    mountpoint: Optional[str] = None
+    stale: bool = False
+
+
+def make(jail: Jail, dataset: Optional[str], source: Source) -> Step:
+    """The step that makes a root, flavour and all."""
     if jail.root == "existing":
         raise InputError(f"{jail.path} is not there", f"jail {jail.name}", "root: existing takes a directory as it is")
     of_base = f" of base {jail.base}" if jail.base else ""
-    where = f"dataset {dataset}" if dataset else jail.path
-    what = f"make {jail.root} root{of_base} at {where}"
+    what = f"make {jail.root} root{of_base} at {f'dataset {dataset}' if dataset else jail.path}"
 
     def do(host: Host) -> None:
         if dataset is not None:
-            if stale:
-                storage.destroy_dataset(host, dataset)
-            _make_dataset(host, jail, dataset, base_path, base_dataset)
+            _make_dataset(host, jail, dataset, source)
         else:
-            _make_directory(host, jail, base_path)
+            _make_directory(host, jail, source.path)
 
     def undo(host: Host) -> None:
         if dataset is not None:
@@ -110,18 +118,20 @@ def _resize_step(dataset: str, name: str, now: str, after: str) -> Step:
     )
 
 
-def _make_dataset(host: Host, jail: Jail, dataset: str, base_path: str, base_dataset: Optional[str]) -> None:
+def _make_dataset(host: Host, jail: Jail, dataset: str, source: Source) -> None:
+    if source.stale:
+        storage.destroy_dataset(host, dataset)
     whole = jail.root == "clone" and jail.flavour is None
     properties = {"cellblock:jail": jail.name, "cellblock:state": "ready" if whole else "partial", **_sizes(jail)}
-    if jail.path != f"{posixpath.dirname(base_path)}/{jail.name}":
-        properties["mountpoint"] = jail.path
+    if source.mountpoint is not None:
+        properties["mountpoint"] = source.mountpoint
     if jail.root == "clone":
-        if base_dataset is None:
+        if source.dataset is None:
             raise HostError(f"base {jail.base} is not a dataset", f"jail {jail.name}", "Use root: thick or thin")
-        storage.clone(host, storage.newest_snapshot(host, base_dataset), dataset, properties)
+        storage.clone(host, storage.newest_snapshot(host, source.dataset), dataset, properties)
     else:
         storage.create_dataset(host, dataset, properties)
-        _fill(host, jail, jail.path, base_path)
+        _fill(host, jail, jail.path, source.path)
     if not whole:
         _flavour(host, jail, jail.path)
         storage.set_properties(host, dataset, {"cellblock:state": "ready"})
