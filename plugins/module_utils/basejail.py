@@ -22,7 +22,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.basejail_sources i
 )
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
-from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.host import CommandError, Host
 from ansible_collections.cellblock.jails.plugins.module_utils.plan import Plan, Step, write_step
 
 COLUMNS = (
@@ -174,6 +174,11 @@ def told(base: Base, seen: Seen) -> Dict[str, Any]:
     }
 
 
+def adopts(base: Base) -> bool:
+    """Whether what stands at the base's path is to be taken as it is."""
+    return base.source == "directory" and base.directory in (None, base.path)
+
+
 def _check_storage(base: Base, seen: Seen, check_mode: bool, warnings: List[str]) -> None:
     top = base.storage_dataset
     if top is None:
@@ -204,12 +209,9 @@ class Planner:
     def steps(self) -> List[Step]:
         """All steps."""
         if self.seen.kind is None:
-            return self._adopt() if self._adopts() else self._make()
+            return self._adopt() if adopts(self.base) else self._make()
         self._refuse_conversion(self.seen.kind)
         return [*self._mend(), *self._snapshot_missing(), *self._update(self.seen.kind)]
-
-    def _adopts(self) -> bool:
-        return self.base.source == "directory" and self.base.directory in (None, self.base.path)
 
     def _refuse_conversion(self, kind: str) -> None:
         fix = "Make a base of another name, or remove this one first"
@@ -235,48 +237,35 @@ class Planner:
         source = maker(self.host, base, base.source or "sets")
         if not self.check_mode:
             source.check(self.host)
-        steps = [*self._parent(), *source.steps(), self._make_step(source)]
+        steps = [*source.steps(), self._make_step(source)]
         if seen.dataset is not None:
             steps.append(_snapshot_step(seen.dataset, base.path))
         if base.state == "latest" and not source.made_newest():
             steps.append(self._update_step(source, "its newest patch level"))
         return steps
 
-    def _parent(self) -> List[Step]:
-        """What the base stands in."""
-        if self.seen.dataset is None:
-            directory = posixpath.dirname(self.base.path)
-            if self.host.isdir(directory):
-                return []
-            return [Step(
-                f"create {directory}", lambda host: host.makedirs(directory), lambda host: host.rmdir(directory),
-                directory, "", "directory\n",
-            )]
-        parent = posixpath.dirname(self.seen.dataset)
-        if parent in self.seen.datasets:
-            return []
-        return [Step(
-            f"create dataset {parent}", lambda host: storage.create_dataset(host, parent, {}),
-            lambda host: storage.destroy_dataset(host, parent), f"dataset {parent}", "", f"{parent}\n",
-        )]
-
     def _make_step(self, source: Source) -> Step:
         base, dataset = self.base, self.seen.dataset
         place = f"dataset {dataset}" if dataset is not None else base.path
         mark = _mark(base, source.kind)
+        parents: List[str] = []
 
         def do(host: Host) -> None:
             if dataset is not None:
+                parents.extend(_parent_dataset(host, dataset))
                 _make_dataset(host, base, dataset, source)
             else:
+                parents.extend(_parent_directory(host, base.path))
                 _make_directory(host, base, source, mark)
 
         def undo(host: Host) -> None:
             if dataset is not None:
-                for name in (f"{dataset}.partial", dataset):
+                for name in (f"{dataset}.partial", dataset, *parents):
                     storage.destroy_dataset(host, name)
             else:
                 _remove(host, base.path)
+                for directory in parents:
+                    host.rmdir(directory)
 
         return Step(
             f"make {self.where} of {source.words()} at {place}", do, undo, self.where, "", f"{source.kind}: {source.words()}\n",
@@ -374,6 +363,27 @@ def _mark(base: Base, kind: str) -> str:
 
 
 # -- what the steps do
+
+
+def _parent_dataset(host: Host, dataset: str) -> List[str]:
+    """Have the dataset that bases stand in; its name when it was made."""
+    parent = posixpath.dirname(dataset)
+    result = host.ask(["zfs", "create", parent])
+    if result.rc != 0 and "already exists" not in result.err:
+        raise CommandError(result)
+    return [parent] if result.rc == 0 else []
+
+
+def _parent_directory(host: Host, path: str) -> List[str]:
+    """Have the directory that a base stands in; what was made for it, deepest first."""
+    made = []
+    parent = posixpath.dirname(path)
+    while host.lstat(parent) is None:
+        made.append(parent)
+        parent = posixpath.dirname(parent)
+    if made:
+        host.makedirs(made[0])
+    return made
 
 
 def _make_dataset(host: Host, base: Base, dataset: str, source: Source) -> None:
@@ -493,6 +503,8 @@ def _absent(host: Host, base: Base, seen: Seen, warnings: List[str]) -> List[Ste
         ))
     if seen.kind is None:
         if seen.found is not None or (seen.filled and seen.mark is None):
+            if adopts(base):
+                return []  # it was never adopted, or is forgotten
             raise Refused(f"{seen.dataset or base.path} was not made by us", where, "It is not ours to remove; remove it by hand")
         if seen.mark is not None or (seen.dataset is None and seen.partial):
             steps.append(Step(f"remove what is left of {where}", lambda host: _remove(host, base.path)))

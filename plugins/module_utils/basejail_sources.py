@@ -134,7 +134,7 @@ def _network() -> Dict[str, str]:
 def _platform(host: Host, base: Base) -> Tuple[str, str]:
     """The machine and its processor architecture, see uname(1)."""
     if base.arch is None:
-        machine, processor = host.run(["uname", "-mp"]).out.split()
+        machine, processor = (host.run(["uname", flag]).out.strip() for flag in ("-m", "-p"))
         return machine, processor
     machine, _slash, processor = base.arch.partition("/")
     return machine, processor or PROCESSORS.get(machine, machine)
