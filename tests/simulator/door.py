@@ -39,6 +39,8 @@ bind /dev /dev
 bind /proc /proc
 bind "$3" /.python
 bind "$4" /.collections
+# A Python may look for its shared library where it was installed.
+[ -e "$root$3" ] || [ -L "$root$3" ] || { mkdir -p "$root${3%/*}"; ln -sfn /.python "$root$3"; }
 shift
 exec chroot "$root" /bin/sh -c "cd /root; $1"
 """
@@ -95,6 +97,7 @@ def lay_out(root: Path) -> None:
     dispatch = "/.collections/ansible_collections/cellblock/jails/tests/simulator/bin/dispatch"
     for name in TOOLS:
         (root / "sbin" / name).symlink_to(dispatch)
+    (root / "usr/sbin/sshd").symlink_to(dispatch)  # it wants to be called by its full path
     python = root / "usr/local/bin/python3"
     python.write_text('#!/bin/sh\nexec /.python/bin/python3 -B "$@"\n')
     python.chmod(0o755)

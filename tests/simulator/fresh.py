@@ -57,7 +57,7 @@ PermitRootLogin prohibit-password
 Subsystem\tsftp\t/usr/libexec/sftp-server
 """
 MASTER = "root::0:0::0:0:Charlie &:/root:/bin/sh\ntoor:*:0:0::0:0:Bourne-again Superuser:/root:\n"
-ZONES = ("Europe/Athens", "Europe/Berlin", "UTC", "America/New_York")
+ZONES = ("Europe/Amsterdam", "Europe/Athens", "Europe/Berlin", "UTC", "America/New_York")
 BASE: Dict[str, str] = {
     "bin/sh": "elf", "bin/freebsd-version": '#!/bin/sh\nUSERLAND_VERSION="15.1-RELEASE-p1"\n', "sbin/init": "elf",
     "lib/libc.so.7": "elf", "libexec/ld-elf.so.1": "elf", "usr/bin/true": "elf", "usr/bin/false": "elf",
