@@ -115,7 +115,7 @@ def _datasets(host: Host, base: Base, dataset: str) -> Dict[str, Mapping[str, st
 def _dataset_of(base: Base, top: str, seen: Seen) -> Optional[str]:
     home = f"{top}/basejails/{base.name}"
     for name, found in seen.datasets.items():
-        if found["type"] == "filesystem" and found["mountpoint"] == base.path:
+        if found["type"] == "filesystem" and found["mountpoint"] == base.path and name != f"{home}.partial":
             return name
     if home in seen.datasets:
         raise Refused(
@@ -210,6 +210,10 @@ class Planner:
         """All steps."""
         if self.seen.kind is None:
             return self._adopt() if adopts(self.base) else self._make()
+        if self.seen.found is not None and not self.seen.filled:
+            raise HostError(
+                f"its dataset {self.seen.dataset} is empty or not mounted", self.where, "Mount it, see 'zfs mount'"
+            )
         self._refuse_conversion(self.seen.kind)
         return [*self._mend(), *self._snapshot_missing(), *self._update(self.seen.kind)]
 
@@ -229,15 +233,17 @@ class Planner:
         fix = "Move it away, or take it as it is with source: directory"
         if seen.found is not None:
             raise Refused(f"dataset {seen.dataset} is there, and was not made by us", self.where, fix)
-        if seen.filled:
-            raise Refused(f"{base.path} is there, and was not made by us", self.where, fix)
         growing = f"{seen.dataset}.partial"
-        if seen.datasets.get(growing, {}).get("cellblock:base", base.name) != base.name:
+        grown = seen.datasets.get(growing, {})
+        whole = grown.get("cellblock:state") == "ready"  # died just before it got its name
+        if grown.get("cellblock:base", base.name) != base.name:
             raise Refused(f"dataset {growing} is there, and was not made by us", self.where, "Rename or destroy it")
+        if seen.filled and not (whole and grown["mountpoint"] == base.path):
+            raise Refused(f"{base.path} is there, and was not made by us", self.where, fix)
         source = maker(self.host, base, base.source or "sets")
         if not self.check_mode:
             source.check(self.host)
-        steps = [*source.steps(), self._make_step(source)]
+        steps = [_naming(growing, seen.dataset)] if whole and seen.dataset else [*source.steps(), self._make_step(source)]
         if seen.dataset is not None:
             steps.append(_snapshot_step(seen.dataset, base.path))
         if base.state == "latest" and not source.made_newest():
@@ -321,7 +327,7 @@ class Planner:
     def _update(self, kind: str) -> List[Step]:
         if self.base.state != "latest":
             return []
-        source = updater(self.host, self.base, self._updater(kind), self.seen.version)
+        source = updater(self.host, self.base, kind, self.seen.version)
         root = self.base.path if self.seen.there else beside(self.base.path, "old")
         broken = self.seen.broken()
         words = "its newest patch level" if broken else source.look(self.host, root, self.check_mode)
@@ -332,13 +338,6 @@ class Planner:
                 "jails still run on the tree before its last update", self.where, "Restart them, then update again"
             )
         return [self._update_step(source, words)]
-
-    def _updater(self, kind: str) -> str:
-        """What knows how to update: a tree of unknown origin may be made of packages."""
-        if kind != ADOPTED and kind != "directory":
-            return kind
-        packaged = self.host.ask(["pkg", "--rootdir", self.base.path, "which", "-q", "/usr/bin/uname"])
-        return "pkgbase" if packaged.rc == 0 else "directory"
 
     def _update_step(self, source: Source, words: str) -> Step:
         base, dataset = self.base, self.seen.dataset
@@ -363,6 +362,10 @@ def _mark(base: Base, kind: str) -> str:
 
 
 # -- what the steps do
+
+
+def _naming(growing: str, dataset: str) -> Step:
+    return Step(f"rename dataset {growing} to {dataset}", lambda host: storage.rename_dataset(host, growing, dataset))
 
 
 def _parent_dataset(host: Host, dataset: str) -> List[str]:
@@ -397,10 +400,11 @@ def _make_dataset(host: Host, base: Base, dataset: str, source: Source) -> None:
     if not host.isdir(f"{base.path}.partial"):
         raise HostError(f"dataset {growing} is not mounted", f"{base.path}.partial", "Mount its parents, see 'zfs mount'")
     source.fill(host, f"{base.path}.partial")
-    storage.set_properties(host, growing, {"cellblock:state": "ready"})
-    storage.rename_dataset(host, growing, dataset)
+    whole = {"cellblock:state": "ready"}
     if own_place:
-        storage.set_properties(host, dataset, {"mountpoint": base.path})
+        whole["mountpoint"] = base.path
+    storage.set_properties(host, growing, whole)
+    storage.rename_dataset(host, growing, dataset)
 
 
 def _make_directory(host: Host, base: Base, source: Source, mark: str) -> None:
@@ -582,5 +586,4 @@ def marks(host: Host) -> Dict[str, Dict[str, Any]]:
 
 def verify(host: Host, base: Base, made: Plan) -> None:
     """After a run: the facts as they are now."""
-    if base.state != "absent":
-        made.facts["base"] = told(base, look(host, base))
+    made.facts["base"] = told(base, look(host, base))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils import storage
@@ -78,6 +78,8 @@ class Base:
         return base
 
     def _check(self) -> None:
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]*(/[A-Za-z0-9][A-Za-z0-9_.:-]*)*", self.storage_dataset or "z"):
+            raise InputError(f"'{self.storage_dataset}' cannot be a dataset's name", "storage_dataset")
         for name in self.sets:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", name):
                 raise InputError(f"'{name}' cannot be a set's name", "sets", "Write 'base', not 'base.txz'")
@@ -163,8 +165,9 @@ class Source:
 
     kind = "directory"
 
-    def __init__(self, base: Base) -> None:
+    def __init__(self, base: Base, kind: Optional[str] = None) -> None:
         self.base = base
+        self.kind = kind or self.kind
 
     def words(self) -> str:
         """Where it comes from, in words that are known before anything is asked."""
@@ -190,6 +193,9 @@ class Source:
 
     def look(self, host: Host, root: str, check_mode: bool) -> Optional[str]:
         """What an update would bring, in words; None when there is none."""
+        packaged = self._packaged(host, root)
+        if packaged is not None:
+            return packaged.look(host, root, check_mode)
         if check_mode:
             with host.scratch() as workdir:
                 return fetch_updates(host, root, workdir)
@@ -197,10 +203,19 @@ class Source:
 
     def update(self, host: Host, root: str) -> bool:
         """Bring a tree to its newest patch level; whether anything changed."""
+        packaged = self._packaged(host, root)
+        if packaged is not None:
+            return packaged.update(host, root)
         workdir = self._workdir(host)
         if fetch_updates(host, root, workdir) is None:
             return False
         return host.run(_freebsd_update(host, root, workdir, "install"), ok=(0, 2), where=root).rc == 0
+
+    def _packaged(self, host: Host, root: str) -> Optional[Source]:
+        """What updates a tree of unknown origin that is made of packages; None when it is not."""
+        if self.kind != "directory" or host.ask(["pkg", "--rootdir", root, "which", "-q", "/usr/bin/uname"]).rc != 0:
+            return None
+        return Pkgbase(replace(self.base, packages=()), version_of(host, root), _platform(host, self.base)[1])
 
     def _workdir(self, host: Host) -> str:
         path = f"{self.base.cache_path}/freebsd-update"
@@ -431,6 +446,7 @@ class Pkgbase(Source):
 
     def __init__(self, base: Base, release: str, processor: str) -> None:
         super().__init__(base)
+        release = release.partition("-p")[0]
         found = RELEASE.match(release)
         if not found or int(found.group(1)) < 15:
             raise InputError(f"there are no packages of the base system for {release}", "release", "Use 15.0-RELEASE or later")
@@ -480,8 +496,10 @@ class Pkgbase(Source):
 
     def update(self, host: Host, root: str) -> bool:
         """Upgrade all packages, and install what is missing."""
+        self._keys(host, root)
         self._run(host, root, "upgrade")
-        self._run(host, root, "install", *self.base.packages)
+        if self.base.packages:
+            self._run(host, root, "install", *self.base.packages)
         return True
 
     def _fingerprints(self) -> str:
@@ -490,8 +508,8 @@ class Pkgbase(Source):
     def _keys(self, host: Host, root: str) -> None:
         """pkg(8) looks for keys below the tree that it works on."""
         keys = self._fingerprints()
-        if keys:
-            host.makedirs(f"{root}{keys}")
+        if keys and not host.isdir(f"{root}{keys}"):
+            host.tree(root).makedirs(keys)
             storage.copy_tree(host, keys, f"{root}{keys}")
 
     def _run(self, host: Host, root: str, command: str, *words: str) -> str:
@@ -529,5 +547,5 @@ def updater(host: Host, base: Base, kind: str, version: str) -> Source:
     if kind == "src":
         return Src(base)
     if kind == "pkgbase":
-        return Pkgbase(base, version.partition("-p")[0], _platform(host, base)[1])
-    return Source(base)
+        return Pkgbase(base, version, _platform(host, base)[1])
+    return Source(base, "sets" if kind == "sets" else None)

@@ -31,7 +31,7 @@ options:
       - V(present) makes the base when it is not there.
       - V(latest) also brings it to its newest patch level - from sets or of unknown origin by C(freebsd-update(8\)), from
         packages by C(pkg(8\)), from source by installing again when the source is of another patch level. An update that
-        fails or is killed is undone.
+        fails or is killed is undone. The servers are asked in check mode too.
       - An updated dataset shows at once in running thin jails. On a plain directory they keep the tree that they were
         started with until they restart.
       - V(absent) removes the base. It refuses while thin or cloned jails stand on it, and names them. A base that was

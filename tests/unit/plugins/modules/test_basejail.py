@@ -133,6 +133,17 @@ def rollback(host: SimulatedHost, rest: list[str], *_more: Any) -> str:
     return ""
 
 
+def move_mountpoint(host: SimulatedHost, rest: list[str], *more: Any) -> str:
+    """zfs set: what is in a dataset goes with its mount point."""
+    before = host.real(zfs.mountpoint(host, rest[-1]))
+    said = str(zfs._set(host, rest, *more))
+    after = host.real(zfs.mountpoint(host, rest[-1]))
+    if before != after and before.is_dir():
+        after.rmdir()
+        before.rename(after)
+    return said
+
+
 def inherit(host: SimulatedHost, rest: list[str], *_more: Any) -> str:
     """zfs inherit of a user property."""
     host.state["datasets"][rest[1]]["props"].pop(rest[0], None)
@@ -143,7 +154,7 @@ def inherit(host: SimulatedHost, rest: list[str], *_more: Any) -> str:
 def tools(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, function in (("freebsd-update", freebsd_update), ("pkg", pkg), ("make", make)):
         monkeypatch.setitem(TOOLS, name, function)
-    for name, verb in (("rollback", rollback), ("inherit", inherit)):
+    for name, verb in (("rollback", rollback), ("inherit", inherit), ("set", move_mountpoint)):
         monkeypatch.setitem(zfs.VERBS, name, verb)
 
 
@@ -289,6 +300,30 @@ def test_a_dataset_tells_what_it_is(zroot: Site) -> None:
     assert (props["cellblock:base"], props["cellblock:state"], props["cellblock:source"]) == ("r151", "ready", "sets")
 
 
+def test_a_base_can_stand_elsewhere(tmp_path: Path) -> None:
+    for kind in ("ufs", "zfs"):
+        number = 0
+        while True:
+            site = Site(tmp_path / f"{kind}-{number}", kind)
+            dead = killed_at(site, number, path="/var/bases/x")
+            site.run(path="/var/bases/x")
+            assert site.facts["path"] == "/var/bases/x" and site.facts["version"] == "15.1-RELEASE-p1"
+            assert site.facts["dataset"] == (DATASET if site.zfs else None)
+            assert site.run(path="/var/bases/x") == []
+            if not dead:
+                break
+            number += 1
+        site.run(path="/var/bases/x", state="absent")
+        assert site.facts["version"] is None
+        assert site.host.listdir("/var/bases") == []
+
+
+def test_a_dataset_that_is_not_mounted_is_said(zroot: Site) -> None:
+    zroot.run()
+    shutil.rmtree(zroot.simulated.real(PATH))
+    assert "empty or not mounted" in zroot.fails()
+
+
 def broken_sum(site: Site) -> None:
     with site.simulated.real("/var/dist/base.txz").open("ab") as stream:
         stream.write(b"x")
@@ -406,6 +441,7 @@ def test_a_dataset_mounted_elsewhere_is_said(zroot: Site) -> None:
     ("options", "said"),
     [
         ({"name": "../x"}, "base's name"),
+        ({"storage_dataset": "-r"}, "dataset's name"),
         ({"name": "x.partial"}, "base's name"),
         ({"path": "/usr/../etc"}, "clean absolute path"),
         ({"sets": ["base.txz"]}, "not 'base.txz'"),
@@ -743,6 +779,34 @@ def test_jails_on_the_tree_before_an_update_keep_it(ufs: Site) -> None:
     ufs.simulated.state["mounts"].remove(mount)
     assert ufs.run() == ["remove the tree before its last update of base r151"]
     assert not old.exists()
+
+
+def test_a_directory_of_packages_is_updated_by_pkg(site: Site, packages: dict[str, str]) -> None:
+    a_system(site, "/var/other")
+    local = site.simulated.real("/var/other/var/db/pkg/local")
+    local.parent.mkdir(parents=True)
+    local.write_text(json.dumps({"FreeBSD-ssh": "15.0"}))
+    options = {"source": "directory", "directory": "/var/other", "url": None}
+    site.run(**options)
+    assert site.run(**options, state="latest") == ["update base r151 to the newest packages (1 of them)"]
+    assert json.loads(site.text(f"{PATH}/var/db/pkg/local")) == {"FreeBSD-ssh": "15.1"}
+    assert site.run(**options, state="latest") == []
+
+
+def test_an_update_under_running_jails_leaves_them_their_tree(ufs: Site) -> None:
+    ufs.run()
+    ufs.offer("15.1-RELEASE-p2")
+    node = "/usr/jails/web/basejail"
+    mount = {"special": PATH, "node": node, "fstype": "nullfs", "opts": ["read-only"]}
+    ufs.simulated.state["mounts"].append(mount)
+    # What nullfs(4) shows keeps the inode number of the tree that was mounted.
+    shown, real = ufs.simulated.real(PATH).stat(), ufs.host.lstat
+    ufs.host.lstat = lambda path: shown if path == node else real(path)  # type: ignore[method-assign]
+    ufs.run(state="latest")
+    assert version_of(ufs.host, PATH) == "15.1-RELEASE-p2"
+    assert version_of(ufs.host, "/usr/jails/basejails/.r151.old") == "15.1-RELEASE-p1"
+    assert ufs.run(state="latest") == []
+    assert "jails stand" in ufs.fails(state="absent")
 
 
 def test_a_tree_that_is_no_release_is_not_updated(site: Site) -> None:
