@@ -119,8 +119,8 @@ def _dataset_of(base: Base, top: str, seen: Seen) -> Optional[str]:
             return name
     if home in seen.datasets:
         raise Refused(
-            f"its dataset {home} is mounted at {seen.datasets[home]['mountpoint']}, not at {base.path}", f"base {base.name}",
-            "Set its mountpoint, or give 'path'",
+            f"its dataset {home} is mounted at {seen.datasets[home]['mountpoint']}, not at {base.path}",
+            f"base {base.name}", "Set its mountpoint, or give 'path'",
         )
     return None if seen.mark is not None else home
 
@@ -191,8 +191,8 @@ def _check_storage(base: Base, seen: Seen, check_mode: bool, warnings: List[str]
         warnings.append(f"dataset {top} is not there yet; it is taken for granted that an earlier task makes it")
     elif found["mountpoint"] != base.storage_path:
         raise InputError(
-            f"dataset {top} is mounted at {found['mountpoint']}, not at storage_path {base.storage_path}", "storage_dataset",
-            "Let both name the same place",
+            f"dataset {top} is mounted at {found['mountpoint']}, not at storage_path {base.storage_path}",
+            "storage_dataset", "Let both name the same place",
         )
 
 
@@ -241,9 +241,12 @@ class Planner:
         if seen.filled and not (whole and grown["mountpoint"] == base.path):
             raise Refused(f"{base.path} is there, and was not made by us", self.where, fix)
         source = maker(self.host, base, base.source or "sets")
-        if not self.check_mode:
-            source.check(self.host)
-        steps = [_naming(growing, seen.dataset)] if whole and seen.dataset else [*source.steps(), self._make_step(source)]
+        if whole and seen.dataset is not None:
+            steps = [_naming(growing, seen.dataset)]
+        else:
+            if not self.check_mode:
+                source.check(self.host)
+            steps = [*source.steps(), self._make_step(source)]
         if seen.dataset is not None:
             steps.append(_snapshot_step(seen.dataset, base.path))
         if base.state == "latest" and not source.made_newest():
@@ -274,7 +277,8 @@ class Planner:
                     host.rmdir(directory)
 
         return Step(
-            f"make {self.where} of {source.words()} at {place}", do, undo, self.where, "", f"{source.kind}: {source.words()}\n",
+            f"make {self.where} of {source.words()} at {place}", do, undo,
+            self.where, "", f"{source.kind}: {source.words()}\n",
         )
 
     # -- one that is there already
@@ -282,7 +286,9 @@ class Planner:
     def _adopt(self) -> List[Step]:
         base, dataset = self.base, self.seen.dataset if self.seen.found is not None else None
         if not self.seen.version and not (self.check_mode and not self.seen.there):
-            raise Refused("is no FreeBSD system: bin/freebsd-version is missing", base.path, "Name the root of one in 'path'")
+            raise Refused(
+                "is no FreeBSD system: bin/freebsd-version is missing", base.path, "Name the root of one in 'path'",
+            )
         for key in ("cellblock:jail", "cellblock:base"):
             taken = self.seen.datasets.get(dataset or "", {}).get(key, "-")
             if taken not in ("-", base.name):
@@ -305,7 +311,8 @@ class Planner:
         steps = []
         before = f"{seen.dataset}@{storage.BEFORE_UPDATE}"
         if seen.broken():
-            steps.append(Step(f"roll {seen.dataset} back to before a broken update", lambda host: _roll_back(host, before)))
+            what = f"roll {seen.dataset} back to before a broken update"
+            steps.append(Step(what, lambda host: _roll_back(host, before)))
         elif before in seen.datasets:
             steps.append(_destruction(before))
         if seen.dataset is None and not seen.there:
@@ -398,7 +405,9 @@ def _make_dataset(host: Host, base: Base, dataset: str, source: Source) -> None:
         properties["mountpoint"] = f"{base.path}.partial"
     storage.create_dataset(host, growing, properties)
     if not host.isdir(f"{base.path}.partial"):
-        raise HostError(f"dataset {growing} is not mounted", f"{base.path}.partial", "Mount its parents, see 'zfs mount'")
+        raise HostError(
+            f"dataset {growing} is not mounted", f"{base.path}.partial", "Mount its parents, see 'zfs mount'",
+        )
     source.fill(host, f"{base.path}.partial")
     whole = {"cellblock:state": "ready"}
     if own_place:
@@ -502,14 +511,14 @@ def _absent(host: Host, base: Base, seen: Seen, warnings: List[str]) -> List[Ste
     leftover = f"{seen.dataset}.partial"
     steps = []
     if seen.datasets.get(leftover, {}).get("cellblock:base") == base.name:
-        steps.append(Step(
-            f"destroy {leftover}", lambda host: storage.destroy_dataset(host, leftover), None, leftover, f"{leftover}\n", "",
-        ))
+        steps.append(_destruction(leftover))
     if seen.kind is None:
         if seen.found is not None or (seen.filled and seen.mark is None):
             if adopts(base):
                 return []  # it was never adopted, or is forgotten
-            raise Refused(f"{seen.dataset or base.path} was not made by us", where, "It is not ours to remove; remove it by hand")
+            raise Refused(
+                f"{seen.dataset or base.path} was not made by us", where, "It is not ours to remove; remove it by hand",
+            )
         if seen.mark is not None or (seen.dataset is None and seen.partial):
             steps.append(Step(f"remove what is left of {where}", lambda host: _remove(host, base.path)))
         return steps
@@ -518,7 +527,8 @@ def _absent(host: Host, base: Base, seen: Seen, warnings: List[str]) -> List[Ste
         return [*steps, *_forget(base, seen, where)]
     if seen.dataset is None:
         return [Step(
-            f"remove {where} at {base.path}", lambda host: _remove(host, base.path), None, where, f"{seen.version or base.path}\n", "",
+            f"remove {where} at {base.path}", lambda host: _remove(host, base.path), None,
+            where, f"{seen.version or base.path}\n", "",
         )]
     names = storage.doomed(
         seen.datasets, seen.dataset,

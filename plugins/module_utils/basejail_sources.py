@@ -65,7 +65,7 @@ class Base:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}", name) or name.endswith((".partial", ".old")):
             raise InputError(
                 f"'{name}' cannot be a base's name", "name",
-                "Use letters, digits and '_.:-', beginning with a letter or digit, at most 64, not ending in .partial or .old",
+                "Use at most 64 letters, digits and '_.:-', first a letter or digit, no .partial or .old at its end",
             )
         for key in ("path", "storage_path", "cache_path", "src_path", "directory"):
             given[key] = _clean(key, given[key])
@@ -87,9 +87,13 @@ class Base:
             if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+~@/-]*", name):
                 raise InputError(f"'{name}' cannot be a package's name", "packages")
         if self.release is not None and not RELEASE.fullmatch(self.release):
-            raise InputError(f"'{self.release}' is no release", "release", "Write it as 15.1-RELEASE, without a patch level")
+            raise InputError(
+                f"'{self.release}' is no release", "release", "Write it as 15.1-RELEASE, without a patch level",
+            )
         if self.manifest_sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", self.manifest_sha256):
-            raise InputError("is no sha256 sum of 64 hex digits", "manifest_sha256", "Take it from 'sha256 -q MANIFEST'")
+            raise InputError(
+                "is no sha256 sum of 64 hex digits", "manifest_sha256", "Take it from 'sha256 -q MANIFEST'",
+            )
         if self.arch is not None and not re.fullmatch(r"[a-z0-9]+(/[a-z0-9]+)?", self.arch):
             raise InputError(f"'{self.arch}' is no architecture", "arch", "Write it as amd64, or as arm64/aarch64")
         if self.source in ("src", "pkgbase") and re.search(r"\s", self.path):
@@ -122,10 +126,13 @@ def _url(url: Optional[str]) -> Optional[str]:
         return _clean("url", url)
     if re.match(r"[a-z]+://[^/]*@", url):
         raise InputError(
-            "a password in a URL shows in the process list", "url", "Give it in the environment as HTTP_AUTH, see fetch(3)"
+            "a password in a URL shows in the process list", "url",
+            "Give it in the environment as HTTP_AUTH, see fetch(3)",
         )
     if not re.fullmatch(r"(https?|ftp|pkg\+https?)://[!-~]+", url):
-        raise InputError(f"'{url}' is no URL that fetch(1) takes", "url", "Use https://, http://, ftp://, file:// or a path")
+        raise InputError(
+            f"'{url}' is no URL that fetch(1) takes", "url", "Use https://, http://, ftp://, file:// or a path",
+        )
     return url.rstrip("/")
 
 
@@ -177,7 +184,9 @@ class Source:
         """Refuse, before anything is touched, what cannot work on this host."""
         path = self.base.directory or ""
         if not version_of(host, path):
-            raise InputError("is no FreeBSD system: bin/freebsd-version is missing", path, "Name the root of one in 'directory'")
+            raise InputError(
+                "is no FreeBSD system: bin/freebsd-version is missing", path, "Name the root of one in 'directory'",
+            )
 
     def steps(self) -> List[Step]:
         """What is done before the tree is made."""
@@ -235,7 +244,8 @@ def _freebsd_update(host: Host, root: str, workdir: str, command: str) -> List[s
         )
     # -F: a killed install of an earlier run is no reason to refuse, its tree is gone or rolled back.
     return [
-        "freebsd-update", "--not-running-from-cron", "-F", "-b", root, "-d", workdir, "--currently-running", version, command,
+        "freebsd-update", "--not-running-from-cron", "-F", "-b", root, "-d", workdir,
+        "--currently-running", version, command,
     ]
 
 
@@ -248,7 +258,9 @@ def fetch_updates(host: Host, root: str, workdir: str) -> Optional[str]:
     # Past its end of life a release is still served, but the exit code is 1.
     if result.rc != 0 and "END-OF-LIFE" not in result.out:
         words = " / ".join((result.err + result.out).splitlines()[-3:])
-        raise HostError(f"'{' '.join(argv)}' failed: {words}", root, "Look whether the update server answers from this host")
+        raise HostError(
+            f"'{' '.join(argv)}' failed: {words}", root, "Look whether the update server answers from this host",
+        )
     if "No updates needed" in result.out:
         return None
     found = re.search(r"as part of updating to\s+([A-Za-z0-9._-]+):", result.out)
@@ -285,7 +297,9 @@ class Sets(Source):
     def check(self, host: Host) -> None:
         """A local directory must have a MANIFEST."""
         if self.url.startswith("/") and host.lstat(f"{self.url}/MANIFEST") is None:
-            raise InputError("there is no MANIFEST", self.url, "Put the release's MANIFEST and sets there, or use another url")
+            raise InputError(
+                "there is no MANIFEST", self.url, "Put the release's MANIFEST and sets there, or use another url",
+            )
 
     def steps(self) -> List[Step]:
         """Fetching the sets."""
@@ -322,7 +336,7 @@ class Sets(Source):
         if wanted is not None and got != wanted:
             raise HostError(
                 f"its sha256 is {got}, manifest_sha256 says {wanted}", where,
-                "Compare with the release's announcement: either the pin is of another release, or the MANIFEST is forged",
+                "Compare with the release's announcement: the pin is of another release, or the MANIFEST is forged",
             )
         return text
 
@@ -352,7 +366,10 @@ class Sets(Source):
                 host.remove(part)
             raise CommandError(result)
         try:
-            self._compare(host, part, url, wanted, "The mirror may still be syncing, or something on the way changes it; try another url")
+            self._compare(
+                host, part, url, wanted,
+                "The mirror may still be syncing, or something on the way changes it; try another url",
+            )
         except HostError:
             host.remove(part)
             raise
@@ -402,7 +419,9 @@ class Src(Source):
     def check(self, host: Host) -> None:
         """The source tree must be there."""
         if not self.version(host):
-            raise InputError("is no FreeBSD source: sys/conf/newvers.sh is missing", self.base.src_path, "Check src_path")
+            raise InputError(
+                "is no FreeBSD source: sys/conf/newvers.sh is missing", self.base.src_path, "Check src_path",
+            )
 
     def fill(self, host: Host, root: str) -> None:
         """Install the world and the files of /etc, see build(7)."""
@@ -449,7 +468,9 @@ class Pkgbase(Source):
         release = release.partition("-p")[0]
         found = RELEASE.match(release)
         if not found or int(found.group(1)) < 15:
-            raise InputError(f"there are no packages of the base system for {release}", "release", "Use 15.0-RELEASE or later")
+            raise InputError(
+                f"there are no packages of the base system for {release}", "release", "Use 15.0-RELEASE or later",
+            )
         self.major, minor = found.groups()
         self.abi = f"FreeBSD:{self.major}:{processor}"
         branch = f"base_release_{minor}" if release.endswith("-RELEASE") else "base_latest"
@@ -466,7 +487,9 @@ class Pkgbase(Source):
             raise InputError("pkg(8) is not installed on the host", "source pkgbase", "Run 'pkg bootstrap -y' there")
         keys = self._fingerprints()
         if keys and not host.isdir(keys):
-            raise InputError("there are no keys of this release on the host", keys, "Upgrade the host, or set fingerprints")
+            raise InputError(
+                "there are no keys of this release on the host", keys, "Upgrade the host, or set fingerprints",
+            )
 
     def fill(self, host: Host, root: str) -> None:
         """Install into an empty tree, as bsdinstall does."""
@@ -486,10 +509,8 @@ class Pkgbase(Source):
             self._keys(host, catalogue)
             said = self._run(host, catalogue, "rquery", "%n %v")
         offered = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
-        installed = dict(
-            line.split(" ", 1)
-            for line in host.run(["pkg", "--rootdir", root, "query", "%n %v"], where=root).out.splitlines() if " " in line
-        )
+        said = host.run(["pkg", "--rootdir", root, "query", "%n %v"], where=root).out
+        installed = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
         behind = [name for name, now in installed.items() if offered.get(name, now) != now]
         behind += [name for name in self.base.packages if name not in installed]
         return f"the newest packages ({len(behind)} of them)" if behind else None
@@ -515,7 +536,8 @@ class Pkgbase(Source):
     def _run(self, host: Host, root: str, command: str, *words: str) -> str:
         with host.scratch() as scratch:
             host.write(f"{scratch}/{REPOSITORY}.conf", self._conf())
-            pkg = ["pkg", "--rootdir", root, "--repo-conf-dir", scratch, "-o", f"ABI={self.abi}", "-o", "IGNORE_OSVERSION=yes"]
+            pkg = ["pkg", "--rootdir", root, "--repo-conf-dir", scratch]
+            pkg += ["-o", f"ABI={self.abi}", "-o", "IGNORE_OSVERSION=yes"]
             env = {**_network(), "ASSUME_ALWAYS_YES": "yes"}
             host.run([*pkg, "update", "-q", "-r", REPOSITORY], env=env, where=self.url)
             yes = [] if command == "rquery" else ["-y"]

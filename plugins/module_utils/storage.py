@@ -98,9 +98,13 @@ def doomed(datasets: Datasets, dataset: str, ours: Callable[[str], bool], where:
     if below:
         raise Refused(f"dataset {dataset} has children: {', '.join(below)}", where, "Destroy or move them first")
     if clones:
-        raise Refused(f"snapshots of {dataset} have clones: {', '.join(clones)}", where, "Destroy or promote them first")
+        raise Refused(
+            f"snapshots of {dataset} have clones: {', '.join(clones)}", where, "Destroy or promote them first",
+        )
     if foreign:
-        raise Refused(f"dataset {dataset} has snapshots that are not ours: {', '.join(foreign)}", where, "Destroy them first")
+        raise Refused(
+            f"dataset {dataset} has snapshots that are not ours: {', '.join(foreign)}", where, "Destroy them first",
+        )
     return [*snapshots, dataset]
 
 

@@ -23,15 +23,17 @@ author:
 options:
   name:
     description:
-      - The base's name, as the O(cellblock.jails.jails#module:jails[].base) of jails names it. A release's name is a good one.
+      - The base's name, as the O(cellblock.jails.jails#module:jails[].base) of jails names it. A release's name is a
+        good one.
     type: str
     required: true
   state:
     description:
       - V(present) makes the base when it is not there.
-      - V(latest) also brings it to its newest patch level - from sets or of unknown origin by C(freebsd-update(8\)), from
-        packages by C(pkg(8\)), from source by installing again when the source is of another patch level. An update that
-        fails or is killed is undone. The servers are asked in check mode too.
+      - V(latest) also brings it to its newest patch level - what was made of sets, or is of unknown origin, by
+        C(freebsd-update(8\)), what was made of packages by C(pkg(8\)), what was made of source by installing again when
+        the source is of another patch level. An update that fails or is killed is undone. The servers are asked in
+        check mode too.
       - An updated dataset shows at once in running thin jails. On a plain directory they keep the tree that they were
         started with until they restart.
       - V(absent) removes the base. It refuses while thin or cloned jails stand on it, and names them. A base that was
@@ -71,8 +73,8 @@ options:
     type: str
   url:
     description:
-      - Where the sets and their C(MANIFEST) are, as a URL (C(https://), C(http://), C(ftp://), C(file://)) or a directory
-        of the host. The release's directory at download.freebsd.org by default.
+      - Where the sets and their C(MANIFEST) are, as a URL (C(https://), C(http://), C(ftp://), C(file://)) or a
+        directory of the host. The release's directory at download.freebsd.org by default.
       - For O(source=pkgbase), the repository. The release's at pkg.FreeBSD.org by default.
       - Proxies and passwords are taken from the task's C(environment), see C(fetch(3\)).
     type: str
@@ -199,7 +201,9 @@ steps:
   returned: always
   type: list
   elements: str
-  sample: ["fetch sets base of /var/dist, checked against its MANIFEST", "make base r151 of sets base of /var/dist at /usr/jails/basejails/r151"]
+  sample:
+    - fetch sets base of /var/dist, checked against its MANIFEST
+    - make base r151 of sets base of /var/dist at /usr/jails/basejails/r151
 base:
   description: The base as it is after the run; in check mode, as it is now.
   returned: success

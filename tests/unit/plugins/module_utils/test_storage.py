@@ -20,7 +20,8 @@ from ansible_collections.cellblock.jails.plugins.module_utils.host import Comman
 from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost, fresh_host
 from ansible_collections.cellblock.jails.tests.unit.captures import captures
 
-NAMES = st.text(st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="/"), min_size=1, max_size=20).filter(
+LETTERS = st.characters(blacklist_categories=("Cs", "Cc"), blacklist_characters="/")
+NAMES = st.text(LETTERS, min_size=1, max_size=20).filter(
     lambda name: name not in (".", "..") and len(os.fsencode(name)) < 200
 )
 
@@ -122,7 +123,8 @@ def test_only_the_members_that_are_asked_for_are_copied(host: Host, simulated: S
         path.write_text(name)
     simulated.real("/var/b").mkdir()
     storage.copy_tree(host, "/var/a", "/var/b", ["etc", "var"], ["var/db/etcupdate"])
-    found = {str(path.relative_to(simulated.real("/var/b"))) for path in simulated.real("/var/b").rglob("*") if path.is_file()}
+    target = simulated.real("/var/b")
+    found = {str(path.relative_to(target)) for path in target.rglob("*") if path.is_file()}
     assert found == {"etc/rc", "var/log/x"}
 
 

@@ -93,7 +93,7 @@ def pkg(host: SimulatedHost, args: list[str], stdin: str) -> tuple[int, str, str
     names = list(installed) if command == "upgrade" else rest[rest.index("-r") + 2:]
     for name in names:
         if name not in offered:
-            return 1, "", f"pkg: No packages available to install matching '{name}' have been found in the repositories\n"
+            return 1, "", f"pkg: No packages available to install matching '{name}' have been found\n"
         installed[name] = offered[name]
     database.parent.mkdir(parents=True, exist_ok=True)
     database.write_text(json.dumps(installed))
@@ -285,7 +285,8 @@ def test_several_sets_are_laid_over_each_other(site: Site) -> None:
     text = site.text("/var/dist/MANIFEST")
     base.with_name("MANIFEST").write_text(text + text.replace("base.txz", "lib32.txz"))
     site.run(sets=["base", "lib32"])
-    extracted = [argv[2].rsplit("/", 1)[-1] for argv in site.simulated.commands if argv[:2] == ("tar", "-xpf") and "dist" in argv[2]]
+    archives = [argv[2] for argv in site.simulated.commands if argv[:2] == ("tar", "-xpf")]
+    extracted = [path.rpartition("/")[2] for path in archives if "dist" in path]
     assert extracted == ["base.txz", "lib32.txz"]
 
 
@@ -486,7 +487,8 @@ class Mirror(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def mirror(site: Site) -> Iterator[str]:
-    Mirror.files = {f"/{name}": site.simulated.real(f"/var/dist/{name}").read_bytes() for name in ("base.txz", "MANIFEST")}
+    sets = site.simulated.real("/var/dist")
+    Mirror.files = {f"/{name}": (sets / name).read_bytes() for name in ("base.txz", "MANIFEST")}
     Mirror.first, Mirror.asked = {}, []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Mirror)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -539,12 +541,15 @@ def test_a_silent_mirror_is_named(site: Site) -> None:
 
 def test_proxies_of_the_task_reach_fetch(site: Site, mirror: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    site.run(url=mirror)
-    assert site.simulated.env  # the last command's
     seen: list[dict[str, str]] = []
     real = TOOLS["fetch"]
-    monkeypatch.setitem(TOOLS, "fetch", lambda host, args, stdin: seen.append(dict(host.env)) or real(host, args, stdin))
-    site.run(url=mirror, name="second")
+
+    def watched(host: SimulatedHost, args: list[str], stdin: str) -> tuple[int, str, str]:
+        seen.append(dict(host.env))
+        return real(host, args, stdin)
+
+    monkeypatch.setitem(TOOLS, "fetch", watched)
+    site.run(url=mirror)
     assert all(env["NO_PROXY"] == "127.0.0.1" for env in seen) and seen
 
 
@@ -765,13 +770,11 @@ def test_jails_on_the_tree_before_an_update_keep_it(ufs: Site) -> None:
     ufs.run()
     old = ufs.simulated.real("/usr/jails/basejails/.r151.old")
     shutil.copytree(ufs.simulated.real(PATH), old)
-    ufs.simulated.real("/usr/jails/web").mkdir()
     # What nullfs(4) shows has the inode number of what is below it.
-    ufs.simulated.real("/usr/jails/web/basejail").symlink_to(old)
     mount = {"special": PATH, "node": "/usr/jails/web/basejail", "fstype": "nullfs", "opts": ["read-only"]}
     ufs.simulated.state["mounts"].append(mount)
-    real = ufs.host.lstat
-    ufs.host.lstat = lambda path: ufs.simulated.real(path).stat() if path == mount["node"] else real(path)  # type: ignore[method-assign]
+    shown, real = old.stat(), ufs.host.lstat
+    ufs.host.lstat = lambda path: shown if path == mount["node"] else real(path)  # type: ignore[method-assign]
     assert ufs.plan().told() == []
     ufs.offer("15.1-RELEASE-p2")
     with pytest.raises(Refused, match="Restart them"):
