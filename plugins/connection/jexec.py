@@ -205,6 +205,7 @@ from ansible.utils.path import makedirs_safe, unfrackpath
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, InputError
 from ansible_collections.cellblock.jails.plugins.plugin_utils import remote, survey
 from ansible_collections.cellblock.jails.plugins.plugin_utils.escalation import Escalation
+from ansible_collections.cellblock.jails.plugins.plugin_utils.homes import ASKED, Homes
 from ansible_collections.cellblock.jails.plugins.plugin_utils.slots import Slots
 from ansible_collections.cellblock.jails.plugins.plugin_utils.talk import Rung, Talk
 
@@ -337,7 +338,26 @@ class Connection(SshConnection):  # type: ignore[misc]
 
     def exec_command(self, cmd: str, in_data: bytes | None = None, sudoable: bool = True) -> tuple[int, bytes, bytes]:
         """Run a command in the jail."""
-        cmd, user = self._jexec_become(to_text(cmd))
+        if ASKED.match(to_text(cmd)) and self.get_option("remote_user") == "root":
+            return self._home(to_text(cmd))
+        return self._execute(to_text(cmd), in_data, sudoable)
+
+    def _home(self, cmd: str) -> tuple[int, bytes, bytes]:
+        """Root's home in the jail."""
+        base = self._socket(0)
+        makedirs_safe(os.path.dirname(base), 0o700)
+        homes, jail = Homes(f"{base}.homes"), self._jail_name()
+        known = homes.get(jail)
+        if known is not None:
+            return 0, to_bytes(known + "\n"), b""
+        rc, out, err = self._execute(cmd, None, False)
+        home = to_text(out).strip()
+        if rc == 0 and home.startswith("/"):
+            homes.put(jail, home)
+        return rc, out, err
+
+    def _execute(self, cmd: str, in_data: bytes | None, sudoable: bool) -> tuple[int, bytes, bytes]:
+        cmd, user = self._jexec_become(cmd)
         success = getattr(self.become, "success", "") if sudoable and user is None else ""
         rung = Rung(self.become, to_bytes(success)) if success and success in cmd else None
         order = Order(
@@ -586,6 +606,8 @@ class Connection(SshConnection):  # type: ignore[misc]
         name, host = self._jail_name(), self._jail_host()
         said = re.sub(r"^(?:Shared c|C)onnection to .* closed\.\r?$", "", said, flags=re.MULTILINE).strip()
         where = f"The jail {name} on {host} cannot be entered"
+        if rc < 0:
+            return AnsibleConnectionFailure(f"The connection to the jail {name} on {host} broke: ssh ended by signal {-rc}")
         if NO_JAIL.search(said) and self.get_option("stopped") == "start":
             return AnsibleConnectionFailure(
                 f"{where}: it was started, but does not run. See /var/log/jail_{name}_console.log on the host."

@@ -14,6 +14,7 @@ Assumed of FreeBSD beyond jexec(8)'s text: nothing; its messages are those of th
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,10 @@ done
 shift $((OPTIND - 1))
 name=$1; shift
 jail=@STATE@/jails/$name
-case $name in *[!0-9]*) ;; *) for jail in @STATE@/jails/*; do [ "$(cat "$jail/jid")" = "$name" ] && break; done ;; esac
+case $name in
+*[!0-9]*) ;;
+*) for one in @STATE@/jails/*; do [ "$(cat "$one/jid")" = "$name" ] && jail=$one; done ;;
+esac
 if [ "$(cat "$jail/state" 2>/dev/null)" != running ]; then
     case $name in *[!0-9]*) echo "jexec: jail \"$name\" not found" >&2 ;; *) echo "jexec: jail $name not found" >&2 ;; esac
     exit 1
@@ -64,7 +68,7 @@ printf ']}}\n'
 
 SERVICE = r"""#!/bin/sh
 # service jail onestart NAME: answers 0 whatever happened
-[ "$1 $2" = "jail onestart" ] && [ -d "@STATE@/jails/$3" ] && echo running > "@STATE@/jails/$3/state"
+[ "$1 $2" = "jail onestart" ] && [ ! -e "@STATE@/jails/$3/broken" ] && echo running > "@STATE@/jails/$3/state"
 exit 0
 """
 
@@ -108,11 +112,16 @@ def lay_etc(state: Path) -> None:
     mount("-t", "tmpfs", "none", str(upper))
     shutil.copytree("/etc", upper, symlinks=True, dirs_exist_ok=True)
     accounts(upper, "login")
+    digest = next(line.split(":")[1] for line in (upper / "shadow").read_text().splitlines() if line.startswith("guarded:"))
+    shadow = (upper / "shadow").read_text()
+    (upper / "shadow").write_text(re.sub(r"^root:[^:]*", lambda _found: f"root:{digest}", shadow, flags=re.MULTILINE))
     (upper / "sudoers").write_text(SUDOERS)
     (upper / "sudoers").chmod(0o440)
     (upper / "doas.conf").write_text(DOAS)
     (upper / "jail.conf.d").mkdir()
     mount("--bind", str(upper), "/etc")
+    (state / "conf.d").mkdir()
+    mount("--bind", str(state / "conf.d"), "/etc/jail.conf.d")
 
 
 def lay_tools(state: Path) -> None:
