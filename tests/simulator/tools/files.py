@@ -16,6 +16,8 @@ from typing import List, Tuple
 from ..core import Refusal, SimulatedHost, tool
 
 Answer = Tuple[int, str, str]
+# Not our own name on the PATH of a simulated host.
+REAL_TAR = shutil.which("tar", path="/usr/bin:/bin") or "tar"
 
 
 def _plain(args: List[str]) -> List[str]:
@@ -74,7 +76,7 @@ def tar(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
         if words[place - 1:place] == ["-C"]:
             target = word
     words = [word for word in words if word not in ("--unlink",)]
-    done = subprocess.run(["tar", *words], capture_output=True, check=False)
+    done = subprocess.run([REAL_TAR, *words], capture_output=True, check=False)
     if done.returncode:
         raise Refusal(f"tar: Error exit delayed from previous errors: {done.stderr.decode(errors='replace').strip()}")
     if any("x" in word for word in words[:1]):
