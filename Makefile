@@ -1,8 +1,12 @@
 # The two commands of the README are `make demo` and `make test`.
 BUILD := $(CURDIR)/build
-TREE := $(BUILD)/collections/ansible_collections/cellblock/jails
+PYTHON ?= python3
 
-.PHONY: tree
+.PHONY: tree test benchmark
 tree:
-	@mkdir -p $(TREE)
-	@rsync -a --delete --exclude=/build --exclude=/.git --exclude=__pycache__ --exclude='.*_cache' --exclude=/tests/output ./ $(TREE)/
+	@$(PYTHON) tests/gates.py tree
+
+test:
+	@$(PYTHON) tests/gates.py
+
+-include demo.mk
