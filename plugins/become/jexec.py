@@ -35,8 +35,8 @@ options:
     keyword:
       - name: become_user
 notes:
-  - O(become_user) takes the place of the connection's jail user for the task. Whoever may enter the jail as one user may
-    enter it as any.
+  - O(become_user) takes the place of the connection's jail user for the task. Whoever may enter the jail as one user
+    may enter it as any.
 seealso:
   - plugin: cellblock.jails.jexec
     plugin_type: connection

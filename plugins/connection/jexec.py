@@ -10,8 +10,8 @@ name: jexec
 short_description: Reach a FreeBSD jail through its host
 version_added: 0.1.0
 description:
-  - Connects to the jail's host as P(ansible.builtin.ssh#connection) does, and enters the jail there with C(jexec -l). The
-    jail needs no sshd.
+  - Connects to the jail's host as P(ansible.builtin.ssh#connection) does, and enters the jail there with C(jexec -l).
+    The jail needs no sshd.
   - Has every option of the ssh plugin of the ansible-core it runs with; C(ansible_user), C(ansible_port), keys,
     passwords, ControlPersist and jump hosts are about the host.
   - Nothing is put on the host. A file streams through C(jexec) into a temporary name inside the jail and is renamed
@@ -99,7 +99,8 @@ options:
       - section: jexec_connection
         key: stopped
   jail_root:
-    description: The jail's root on the host, for V(chroot) of O(stopped). Without it, what the host's configuration says.
+    description:
+      - The jail's root on the host, for V(chroot) of O(stopped). Without it, what the host's configuration says.
     type: string
     vars:
       - name: ansible_jail_root
@@ -202,6 +203,7 @@ from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.plugins.connection.ssh import Connection as SshConnection
 from ansible.utils.display import Display
 from ansible.utils.path import makedirs_safe, unfrackpath
+
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, InputError
 from ansible_collections.cellblock.jails.plugins.plugin_utils import remote, survey
 from ansible_collections.cellblock.jails.plugins.plugin_utils.escalation import Escalation
@@ -216,15 +218,18 @@ NO_JAIL = re.compile(r"jexec: jail (?:\"(?P<name>.*)\"|(?P<jid>\d+)) not found|j
 # What is said on the way into a jail, what it means, and how to mend it.
 REFUSALS: tuple[tuple[str, str, str], ...] = (
     (
-        r"jexec: (?P<it>.*): no such user", "there is no user {it} in the jail",
+        r"jexec: (?P<it>.*): no such user",
+        "there is no user {it} in the jail",
         "Make it there (as root: pw useradd {it}), or set ansible_jail_user or become_user to one that exists",
     ),
     (
-        r"jexec: chdir: (?P<it>.*?): .*", "the user's home {it} is not in the jail",
+        r"jexec: chdir: (?P<it>.*?): .*",
+        "the user's home {it} is not in the jail",
         "Make the directory in the jail",
     ),
     (
-        r"jexec: execvp: (?P<it>.*?): .*", "there is no {it} in the jail",
+        r"jexec: execvp: (?P<it>.*?): .*",
+        "there is no {it} in the jail",
         "An empty root needs a base first; see the basejail module",
     ),
     (
@@ -238,15 +243,18 @@ REFUSALS: tuple[tuple[str, str, str], ...] = (
         "Install it on the host, or set ansible_jail_privilege_escalation to none, doas or sudo",
     ),
     (
-        r"doas: .*", "escalation was refused by doas",
+        r"doas: .*",
+        "escalation was refused by doas",
         "Give the ssh user a rule in the host's doas.conf, such as: permit nopass {user} as root cmd {jexec}",
     ),
     (
-        r"sudo: .*|.*not (?:allowed to execute|in the sudoers file).*|Sorry, user .*", "escalation was refused by sudo",
+        r"sudo: .*|.*not (?:allowed to execute|in the sudoers file).*|Sorry, user .*",
+        "escalation was refused by sudo",
         "Give the ssh user a rule in the host's sudoers, such as: {user} ALL=(root) NOPASSWD: {jexec}",
     ),
     (
-        r".*jexec: (?:Command |command )?not found.*|.*jexec: No such file.*", "the host has no jexec(8)",
+        r".*jexec: (?:Command |command )?not found.*|.*jexec: No such file.*",
+        "the host has no jexec(8)",
         "With pkgbase, install the package FreeBSD-jail on the host; or set ansible_jail_jexec",
     ),
 )
@@ -326,8 +334,11 @@ class Connection(SshConnection):  # type: ignore[misc]
         if method == "auto" and super().get_option("remote_user") == "root":
             method = "none"
         return Escalation(
-            method, self.get_option("escalation_user"), self.get_option("escalation_password"),
-            self.get_option("escalation_flags"), self.get_option("escalation_executable"),
+            method,
+            self.get_option("escalation_user"),
+            self.get_option("escalation_password"),
+            self.get_option("escalation_flags"),
+            self.get_option("escalation_executable"),
         )
 
     def is_pipelining_enabled(self, wrap_async: bool = False) -> bool:
@@ -361,8 +372,11 @@ class Connection(SshConnection):  # type: ignore[misc]
         success = getattr(self.become, "success", "") if sudoable and user is None else ""
         rung = Rung(self.become, to_bytes(success)) if success and success in cmd else None
         order = Order(
-            cmd, user or self.get_option("jail_user"), (lambda: io.BytesIO(to_bytes(in_data))) if in_data else None,
-            rung=rung, terminal=bool(not in_data and sudoable and self.get_option("use_tty")),
+            cmd,
+            user or self.get_option("jail_user"),
+            (lambda: io.BytesIO(to_bytes(in_data))) if in_data else None,
+            rung=rung,
+            terminal=bool(not in_data and sudoable and self.get_option("use_tty")),
         )
         answer = self._reach(order)
         if answer.rc == 127 and NO_PYTHON.search(answer.out + answer.err):
@@ -375,7 +389,9 @@ class Connection(SshConnection):  # type: ignore[misc]
         answer = move(to_text(in_path), to_text(out_path))
         if answer.rc != 0:
             said = to_text(answer.err + answer.out).strip() or f"exit code {answer.rc}"
-            raise AnsibleError(f"Failed to transfer {to_text(in_path)} to {to_text(out_path)}, jail {self._jail_name()}: {said}")
+            raise AnsibleError(
+                f"Failed to transfer {to_text(in_path)} to {to_text(out_path)}, jail {self._jail_name()}: {said}"
+            )
         return answer.rc, answer.out, answer.err
 
     def _put(self, in_path: str, out_path: str) -> Answer:
@@ -436,11 +452,15 @@ class Connection(SshConnection):  # type: ignore[misc]
         mark = f"cellblock-in-{secrets.token_hex(8)}"
         escalation = self._escalation()
         data = order.source is not None or order.sink is not None
-        terminal = order.terminal or escalation.terminal or bool(
-            order.rung and order.rung.become.require_tty and order.rung.become.expect_prompt()
+        terminal = (
+            order.terminal
+            or escalation.terminal
+            or bool(order.rung and order.rung.become.require_tty and order.rung.become.expect_prompt())
         )
         environment = remote.Environment(self.get_option("jail_path"), self.get_option("jail_locale"))
-        line = escalation.wrap(self._line(order, environment.script(order.script, mark, terminal and data)), self._shell)
+        line = escalation.wrap(
+            self._line(order, environment.script(order.script, mark, terminal and data)), self._shell
+        )
         rungs = [Rung(escalation.become, to_bytes(mark))] if escalation.asks or (terminal and data) else []
         waited = bool(rungs)
         rungs += [order.rung] if order.rung else []
@@ -467,7 +487,11 @@ class Connection(SshConnection):  # type: ignore[misc]
             with self._session():
                 rc, out, err = super().exec_command(line, in_data=talk, sudoable=False)
         except AnsibleConnectionFailure as error:
-            kind = AnsibleAuthenticationFailure if isinstance(error, AnsibleAuthenticationFailure) else AnsibleConnectionFailure
+            kind = (
+                AnsibleAuthenticationFailure
+                if isinstance(error, AnsibleAuthenticationFailure)
+                else AnsibleConnectionFailure
+            )
             raise kind(
                 f"The host {self._jail_host()} of the jail {self._jail_name()} cannot be reached: {error.message} "
                 f"Try: ssh {self._jail_host()} jls"
@@ -532,7 +556,9 @@ class Connection(SshConnection):  # type: ignore[misc]
         self._shard = 0
         base = self._socket(0)
         makedirs_safe(os.path.dirname(base), 0o700)
-        self._slots = Slots(f"{base}.slots", int(self.get_option("sessions_per_master")), int(self.get_option("masters")))
+        self._slots = Slots(
+            f"{base}.slots", int(self.get_option("sessions_per_master")), int(self.get_option("masters"))
+        )
         try:
             with self._slots.session() as self._shard:
                 yield
@@ -570,14 +596,15 @@ class Connection(SshConnection):  # type: ignore[misc]
             hint = f"Did you mean {near[0]}? " if near else ""
             there = f"There are: {', '.join(names[:20])}. " if names else ""
             raise AnsibleConnectionFailure(
-                f"There is no jail {name} on {host}. {hint}{there}Set ansible_jail_name to one that jls shows, or make it."
+                f"There is no jail {name} on {host}. {hint}{there}"
+                "Set ansible_jail_name to one that jls shows, or make it."
             )
         if found["state"] == "running":
             return True  # it came back between two questions
         if found["state"] == "dying":
             raise AnsibleConnectionFailure(
-                f"The jail {name} on {host} is dying: it was removed, and something still holds it. Wait until 'jls -d' "
-                "no longer shows it, then start it; 'sockstat -j' and 'ps -J' show what is left."
+                f"The jail {name} on {host} is dying: it was removed, and something still holds it. "
+                "Wait until 'jls -d' no longer shows it, then start it; 'sockstat -j' and 'ps -J' show what is left."
             )
         return self._stopped(name, host, found)
 
@@ -597,8 +624,8 @@ class Connection(SshConnection):  # type: ignore[misc]
                 raise self._refusal(to_text(err + out), rc)
             return True  # service(8) answers 0 whatever happened; the next attempt tells
         raise AnsibleConnectionFailure(
-            f"The jail {name} on {host} is stopped. Start it (service jail onestart {name}), or set ansible_jail_stopped "
-            "to start, or to chroot to work below its root."
+            f"The jail {name} on {host} is stopped. Start it (service jail onestart {name}), "
+            "or set ansible_jail_stopped to start, or to chroot to work below its root."
         )
 
     def _refusal(self, said: str, rc: int) -> AnsibleConnectionFailure:
@@ -607,7 +634,9 @@ class Connection(SshConnection):  # type: ignore[misc]
         said = re.sub(r"^(?:Shared c|C)onnection to .* closed\.\r?$", "", said, flags=re.MULTILINE).strip()
         where = f"The jail {name} on {host} cannot be entered"
         if rc < 0:
-            return AnsibleConnectionFailure(f"The connection to the jail {name} on {host} broke: ssh ended by signal {-rc}")
+            return AnsibleConnectionFailure(
+                f"The connection to the jail {name} on {host} broke: ssh ended by signal {-rc}"
+            )
         if NO_JAIL.search(said) and self.get_option("stopped") == "start":
             return AnsibleConnectionFailure(
                 f"{where}: it was started, but does not run. See /var/log/jail_{name}_console.log on the host."
@@ -628,8 +657,8 @@ class Connection(SshConnection):  # type: ignore[misc]
         name = self._jail_name()
         where = f"-c {self._root}" if self._root else f"-j {name}"
         return (
-            f"\nThere is no such Python in the jail {name}. Install it from its host with 'pkg {where} install -y python3', "
-            "or in the jail with ansible.builtin.raw: env ASSUME_ALWAYS_YES=yes pkg install python3; and set "
+            f"\nThere is no such Python in the jail {name}. Install it from its host with "
+            f"'pkg {where} install -y python3', or in the jail with ansible.builtin.raw: env ASSUME_ALWAYS_YES=yes pkg install python3; and set "
             "ansible_python_interpreter, such as to /usr/local/bin/python3.\n"
         )
 
@@ -637,4 +666,4 @@ class Connection(SshConnection):  # type: ignore[misc]
 def _without(text: bytes, mark: str) -> tuple[bytes, bool]:
     """A text without the line that says that the jail was entered, and whether it was there."""
     found = re.search(re.escape(mark.encode()) + rb"\r?\n", text)
-    return (text[: found.start()] + text[found.end():], True) if found else (text, False)
+    return (text[: found.start()] + text[found.end() :], True) if found else (text, False)

@@ -9,6 +9,7 @@ from typing import Any, Callable
 
 from ansible.errors import AnsibleFilterError
 from ansible.utils.display import Display
+
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import jail_conf
 

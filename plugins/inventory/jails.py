@@ -10,13 +10,14 @@ name: jails
 short_description: The jails of FreeBSD hosts as hosts
 version_added: 0.1.0
 description:
-  - Asks jail hosts for their jails, or takes them from the variables that the role P(cellblock.jails.jail#role) takes, and
-    makes each a host that P(cellblock.jails.jexec#connection) reaches.
+  - Asks jail hosts for their jails, or takes them from the variables that the role P(cellblock.jails.jail#role) takes,
+    and makes each a host that P(cellblock.jails.jexec#connection) reaches.
   - The jail hosts are those of a group of the inventory so far (O(host_group)), so that one inventory holds hosts and
     jails; or they are given (O(hosts)).
   - The name of the file ends with C(jails.yml), C(jails.yaml), C(cellblock.yml) or C(cellblock.yaml).
   - Every jail has the variable C(cellblock_jail), a dictionary with C(name), C(host), C(state), C(jid), C(path),
-    C(hostname), C(ip4), C(ip6), C(vnet), C(managed), C(base), C(root), C(definition), C(parameters), C(meta) and C(tags).
+    C(hostname), C(ip4), C(ip6), C(vnet), C(managed), C(base), C(root), C(definition), C(parameters), C(meta) and
+    C(tags).
 author:
   - cellblock.jails contributors
 extends_documentation_fragment:
@@ -41,8 +42,8 @@ options:
       - name: CELLBLOCK_JAILS_MODE
   hosts:
     description:
-      - The jail hosts. Each is a name, C(user@name) or C(user@name:port), or a dictionary with C(name) and variables such as
-        C(ansible_host), C(ansible_user) and, for V(offline) of O(mode), C(jails).
+      - The jail hosts. Each is a name, C(user@name) or C(user@name:port), or a dictionary with C(name) and variables such
+        as C(ansible_host), C(ansible_user) and, for V(offline) of O(mode), C(jails).
       - In the environment, a JSON list, or names separated by commas.
     type: raw
     env:
@@ -115,7 +116,8 @@ options:
       - name: CELLBLOCK_JAILS_EXCLUDE
   name:
     description:
-      - A Jinja expression for a jail's name in the inventory. It sees C(jail), the dictionary, and C(host), the host's name.
+      - A Jinja expression for a jail's name in the inventory. It sees C(jail), the dictionary, and C(host), the
+        host's name.
     type: string
     default: jail.name ~ '.' ~ host
     env:
@@ -181,8 +183,8 @@ options:
       - name: CELLBLOCK_JAILS_LEADING_SEPARATOR
 notes:
   - What came from a host is never taken for a template.
-  - A jail takes over its host's variables for ssh (C(ansible_user), C(ansible_port), C(ansible_ssh_private_key_file) and so
-    on), its C(ansible_jail_*) and its C(ansible_python_interpreter). C(ansible_become) of a host becomes
+  - A jail takes over its host's variables for ssh (C(ansible_user), C(ansible_port), C(ansible_ssh_private_key_file) and
+    so on), its C(ansible_jail_*) and its C(ansible_python_interpreter). C(ansible_become) of a host becomes
     C(ansible_jail_privilege_escalation) of its jails.
   - Only a complete answer is cached, one without dead hosts.
 seealso:
@@ -225,6 +227,7 @@ from ansible.template import trust_as_template
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
+
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
 from ansible_collections.cellblock.jails.plugins.plugin_utils import declared, probe, remote, survey
 
@@ -286,9 +289,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         """The jail hosts' variables, by name."""
         given = self.get_option("hosts")
         if isinstance(given, str):
-            given = self._structured("hosts") if given.lstrip().startswith("[") else [
-                part.strip() for part in given.split(",") if part.strip()
-            ]
+            given = (
+                self._structured("hosts")
+                if given.lstrip().startswith("[")
+                else [part.strip() for part in given.split(",") if part.strip()]
+            )
         hosts = dict(self._given(entry) for entry in given) if given else self._grouped()
         for variables in hosts.values():
             for option, variable in FALLBACKS.items():
@@ -305,7 +310,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             return name, {**(self._variables(known) if known else {}), **variables, "inventory_hostname": name}
         match = HOST.match(str(entry))
         if isinstance(entry, Mapping) or not match:
-            raise AnsibleParserError(f"{entry!r} is not a host. Give a name, user@name:port, or a dictionary with a name.")
+            raise AnsibleParserError(
+                f"{entry!r} is not a host. Give a name, user@name:port, or a dictionary with a name."
+            )
         name = match["name"].strip("[]")
         known = self.inventory.get_host(name)
         variables = self._variables(known) if known else {}
@@ -317,8 +324,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         group = self.inventory.groups.get(self.get_option("host_group"))
         if group is None or not group.get_hosts():
             self.display.warning(
-                f"There are no jail hosts: the inventory so far has no group {self.get_option('host_group')} with hosts. "
-                "Name another in host_group, or give hosts; files of a directory are read in the order of their names."
+                f"There are no jail hosts: the inventory so far has no group {self.get_option('host_group')} "
+                "with hosts. Name another in host_group, or give hosts; files of a directory are read in the order of their names."
             )
             return {}
         return {host.name: self._variables(host) for host in group.get_hosts()}
@@ -346,8 +353,11 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             self.templar.available_variables = variables
             try:
                 given = self.templar.template(variables.get("jails") or [])
-                relevant: Variables = {key: self._templated(variables[key], variables) for key in (
-                    "jail_storage_path", "jail_boot_style") if key in variables}
+                relevant: Variables = {
+                    key: self._templated(variables[key], variables)
+                    for key in ("jail_storage_path", "jail_boot_style")
+                    if key in variables
+                }
             except AnsibleError as error:
                 raise AnsibleParserError(f"The declared jails of {host} cannot be told: {error}") from error
             try:
@@ -360,8 +370,14 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         key, use = self.get_cache_key(path), self.get_option("cache")
         if use and cache and key in self._cache:
             return dict(self._cache[key])
-        asked = {name: {key: self._templated(value, all_of) for key, value in all_of.items() if key.startswith("ansible_")
-                        or key in OWN_NAMES} for name, all_of in hosts.items()}
+        asked = {
+            name: {
+                key: self._templated(value, all_of)
+                for key, value in all_of.items()
+                if key.startswith("ansible_") or key in OWN_NAMES
+            }
+            for name, all_of in hosts.items()
+        }
         answers = probe.ask_all(asked, self.get_option("timeout"), self.get_option("parallel"))
         found = {}
         for host, answer in answers.items():
@@ -423,7 +439,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         }
         address = variables.get("ansible_host") or variables.get("ansible_ssh_host") or host
         return {
-            **_escalation({key: self._templated(value, variables) for key, value in variables.items() if "become" in key}),
+            **_escalation(
+                {key: self._templated(value, variables) for key, value in variables.items() if "become" in key}
+            ),
             **taken,
             "ansible_connection": "cellblock.jails.jexec",
             "ansible_jail_host": self._templated(address, variables),

@@ -18,7 +18,11 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils import definition, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.basejail_sources import (
-    Base, Source, maker, updater, version_of,
+    Base,
+    Source,
+    maker,
+    updater,
+    version_of,
 )
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs

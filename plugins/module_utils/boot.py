@@ -8,7 +8,11 @@ from __future__ import annotations
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.definition import (
-    MARK, Definition, infix, rc_lines, read_mark,
+    MARK,
+    Definition,
+    infix,
+    rc_lines,
+    read_mark,
 )
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.observe import Observed

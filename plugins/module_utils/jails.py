@@ -17,12 +17,22 @@ from ansible_collections.cellblock.jails.plugins.module_utils.boot import rc_con
 from ansible_collections.cellblock.jails.plugins.module_utils.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.door import serve
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import (
-    CellblockError, InputError, Refused, UnsafePath,
+    CellblockError,
+    InputError,
+    Refused,
+    UnsafePath,
 )
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, outputs
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.model import (
-    BASE_MOUNT, Address, Jail, Params, check_set, jail_from, needs, order_by_need,
+    BASE_MOUNT,
+    Address,
+    Jail,
+    Params,
+    check_set,
+    jail_from,
+    needs,
+    order_by_need,
 )
 from ansible_collections.cellblock.jails.plugins.module_utils.observe import RC_CONF, Observed, observe
 from ansible_collections.cellblock.jails.plugins.module_utils.plan import Lane, Plan, Step, write_step

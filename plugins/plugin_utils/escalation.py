@@ -10,6 +10,7 @@ from typing import Any
 from ansible.errors import AnsibleError
 from ansible.plugins.become import BecomeBase
 from ansible.plugins.loader import become_loader
+
 from ansible_collections.cellblock.jails.plugins.plugin_utils import remote
 
 
@@ -39,7 +40,12 @@ class Doas(BecomeBase):  # type: ignore[misc]
         """Run a command as another user."""
         super().build_become_command(cmd, shell)
         flags = self._given["become_flags"] or ("" if self._given["become_pass"] else "-n")
-        words = [self._given["become_exe"] or "doas", flags, "-u " + remote.join([str(self._given["become_user"])]), cmd]
+        words = [
+            self._given["become_exe"] or "doas",
+            flags,
+            "-u " + remote.join([str(self._given["become_user"])]),
+            cmd,
+        ]
         return " ".join(word for word in words if word)
 
 
@@ -51,8 +57,12 @@ class Escalation:
     """
 
     def __init__(
-        self, method: str, user: str = "root", password: str | None = None,
-        flags: str | None = None, exe: str | None = None,
+        self,
+        method: str,
+        user: str = "root",
+        password: str | None = None,
+        flags: str | None = None,
+        exe: str | None = None,
     ) -> None:
         self.method = method
         self.become: BecomeBase | None = None

@@ -108,7 +108,7 @@ def human(size: Any) -> str:
     if not isinstance(size, int):
         return "-"
     number = float(size)
-    for unit in ("B", "K", "M", "G", "T"):
+    for unit in ("B", "K", "M", "G", "T"):  # noqa: B007
         if number < 999.5:
             break
         number /= 1024

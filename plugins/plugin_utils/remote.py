@@ -29,7 +29,9 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:+-]*\Z")
 def check_name(name: str) -> str:
     """Refuse a name or jid that jexec(8) would read as something else."""
     if not _NAME.match(name):
-        raise InputError(f"{name!r} is not a jail's name", None, "Set ansible_jail_name to a name or jid that jls shows")
+        raise InputError(
+            f"{name!r} is not a jail's name", None, "Set ansible_jail_name to a name or jid that jls shows"
+        )
     return name
 
 
@@ -47,7 +49,9 @@ def sh(script: str) -> str:
     """A command line that runs a script with /bin/sh, whatever shell reads it."""
     if not odd(script):
         return join(["/bin/sh", "-c", script])
-    escaped = _PLAIN.sub(lambda found: "".join(f"\\0{byte:03o}" for byte in found[0].encode(errors="surrogateescape")), script)
+    escaped = _PLAIN.sub(
+        lambda found: "".join(f"\\0{byte:03o}" for byte in found[0].encode(errors="surrogateescape")), script
+    )
     return f"/bin/sh -c 'eval \"$(printf %b \"$0\")\"' '{escaped}'"
 
 

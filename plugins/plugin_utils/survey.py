@@ -52,7 +52,7 @@ class Files:
     def listdir(self, path: str) -> list[str]:
         """The names in a directory."""
         head = path.rstrip("/") + "/"
-        return sorted({name[len(head):].split("/")[0] for name in self._texts if name.startswith(head)})
+        return sorted({name[len(head) :].split("/")[0] for name in self._texts if name.startswith(head)})
 
 
 def read(text: str, nonce: str) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ def read(text: str, nonce: str) -> list[dict[str, Any]]:
 
 def _parts(text: str, nonce: str) -> dict[str, str]:
     pieces = re.split(f"^{re.escape(nonce)} (.*)\n", text, flags=re.MULTILINE)
-    parts = dict(zip(pieces[1::2], pieces[2::2]))
+    parts = dict(zip(pieces[1::2], pieces[2::2], strict=True))
     if "end" not in parts or "jls" not in parts:
         raise FormatError(f"the host's answer is not complete: {text[:200]!r}", None, "Does jls(8) run there?")
     return parts

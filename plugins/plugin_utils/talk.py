@@ -132,7 +132,7 @@ class Talk:
             lines = self._rest[name].splitlines(True)
             for number, line in enumerate(lines):
                 if line.endswith(b"\n") and rung.mark in line:
-                    self._rest[name] = b"".join(lines[number + 1:])
+                    self._rest[name] = b"".join(lines[number + 1 :])
                     self._keep(name, kept)
                     return True, asked
                 if rung.prompted(line):

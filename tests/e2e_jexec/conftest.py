@@ -88,16 +88,25 @@ class JailHost:
     def environment(self, **more: str) -> dict[str, str]:
         """The environment of ansible's commands."""
         return {
-            **os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_HOME": str(self.state / "ansible"),
-            "ANSIBLE_NOCOLOR": "1", "ANSIBLE_DEPRECATION_WARNINGS": "0", "ANSIBLE_LOCALHOST_WARNING": "0",
-            "PYTHONPATH": str(COLLECTIONS.parent), **more,
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
+            "ANSIBLE_HOME": str(self.state / "ansible"),
+            "ANSIBLE_NOCOLOR": "1",
+            "ANSIBLE_DEPRECATION_WARNINGS": "0",
+            "ANSIBLE_LOCALHOST_WARNING": "0",
+            "PYTHONPATH": str(COLLECTIONS.parent),
+            **more,
         }
 
     def start_driver(self, *do: Any, become: Any = None, memory: int = 0, **variables: Any) -> subprocess.Popen[str]:
         """Drive one connection in a process of its own."""
         process = subprocess.Popen(
-            [sys.executable, str(HERE / "driver.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True, env=self.environment(),
+            [sys.executable, str(HERE / "driver.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self.environment(),
         )
         order = {"variables": self.variables(**variables), "become": become, "memory": memory, "do": do}
         assert process.stdin is not None
@@ -120,8 +129,12 @@ class JailHost:
     # -- playbooks
 
     def play(
-        self, tasks: list[dict[str, Any]], hosts: dict[str, dict[str, Any]] | None = None,
-        pipelining: bool = False, forks: int = 5, **play: Any,
+        self,
+        tasks: list[dict[str, Any]],
+        hosts: dict[str, dict[str, Any]] | None = None,
+        pipelining: bool = False,
+        forks: int = 5,
+        **play: Any,
     ) -> list[dict[str, Any]]:
         """Run tasks with ansible-playbook; gives the first host's result of each."""
         named = hosts or {"web": self.variables()}
@@ -140,9 +153,18 @@ class JailHost:
         ]
         (work / "play.yml").write_text(yaml.safe_dump(book, sort_keys=False))
         done = subprocess.run(
-            [shutil.which("ansible-playbook", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or "",
-             "-i", str(work / "inventory.yml"), "-f", str(forks), str(work / "play.yml")],
-            env=self.environment(ANSIBLE_PIPELINING=str(pipelining)), capture_output=True, text=True, timeout=300,
+            [
+                shutil.which("ansible-playbook", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or "",
+                "-i",
+                str(work / "inventory.yml"),
+                "-f",
+                str(forks),
+                str(work / "play.yml"),
+            ],
+            env=self.environment(ANSIBLE_PIPELINING=str(pipelining)),
+            capture_output=True,
+            text=True,
+            timeout=300,
             check=False,
         )
         assert (work / "out.json").exists(), done.stdout + done.stderr
@@ -173,7 +195,9 @@ def counting_tools(state: Path) -> None:
     (state / "bin").mkdir()
     for name in ("ssh", "sftp", "scp"):
         tool = state / "bin" / name
-        tool.write_text(f'#!/bin/sh\ncase " $* " in *" -O "*) ;; *) echo {name} >> {state}/count ;; esac\nexec {name} "$@"\n')
+        tool.write_text(
+            f'#!/bin/sh\ncase " $* " in *" -O "*) ;; *) echo {name} >> {state}/count ;; esac\nexec {name} "$@"\n'
+        )
         tool.chmod(0o755)
     shim = state / "bin/shim"
     shim.write_text(f'#!/bin/sh\nexec {sys.executable} {HERE}/shim.py "$(cat {state}/pid)" "$@"\n')
@@ -195,7 +219,9 @@ def jailhost() -> Iterator[JailHost]:
     public = (state / "host_key.pub").read_text().split()
     (state / "known_hosts").write_text(f"[127.0.0.1]:{port} {public[0]} {public[1]}\n")
     with open(state / "log", "w", encoding="utf-8") as log:
-        server = subprocess.Popen([sys.executable, str(HERE / "jailhost.py"), str(state), str(port), *JAILS], stdout=log, stderr=log)
+        server = subprocess.Popen(
+            [sys.executable, str(HERE / "jailhost.py"), str(state), str(port), *JAILS], stdout=log, stderr=log
+        )
     (state / "pid").write_text(str(server.pid))
 
     def listening() -> bool:

@@ -4,7 +4,8 @@
 """One connection, driven from the command line, in a process that a test may limit or kill.
 
 ``driver.py`` reads JSON: ``variables`` of the host, ``become`` (``name`` and options), ``memory`` (bytes that the
-process may grow by) and ``do``, a list of ``["exec", command, input]``, ``["put", from, to]`` and ``["fetch", from, to]``.
+process may grow by) and ``do``, a list of ``["exec", command, input]``, ``["put", from, to]`` and
+``["fetch", from, to]``.
 It prints a list: ``{"rc", "out", "err"}`` or ``{"error", "kind"}`` each.
 """
 

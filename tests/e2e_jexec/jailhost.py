@@ -37,7 +37,8 @@ case $name in
 *) for one in @STATE@/jails/*; do [ "$(cat "$one/jid")" = "$name" ] && jail=$one; done ;;
 esac
 if [ "$(cat "$jail/state" 2>/dev/null)" != running ]; then
-    case $name in *[!0-9]*) echo "jexec: jail \"$name\" not found" >&2 ;; *) echo "jexec: jail $name not found" >&2 ;; esac
+    case $name in *[!0-9]*) name="\"$name\"" ;; esac
+    echo "jexec: jail $name not found" >&2
     exit 1
 fi
 [ "$(id -u)" = 0 ] || { echo "jexec: jail_attach(1): Operation not permitted" >&2; exit 1; }
@@ -112,7 +113,9 @@ def lay_etc(state: Path) -> None:
     mount("-t", "tmpfs", "none", str(upper))
     shutil.copytree("/etc", upper, symlinks=True, dirs_exist_ok=True)
     accounts(upper, "login")
-    digest = next(line.split(":")[1] for line in (upper / "shadow").read_text().splitlines() if line.startswith("guarded:"))
+    digest = next(
+        line.split(":")[1] for line in (upper / "shadow").read_text().splitlines() if line.startswith("guarded:")
+    )
     shadow = (upper / "shadow").read_text()
     (upper / "shadow").write_text(re.sub(r"^root:[^:]*", lambda _found: f"root:{digest}", shadow, flags=re.MULTILINE))
     (upper / "sudoers").write_text(SUDOERS)
@@ -144,7 +147,9 @@ def furnish(state: Path, name: str, number: int) -> None:
     for directory in ("dev", "proc", "root", "home", "tmp", "var/tmp", "run"):
         (root / directory).mkdir(parents=True)
     (root / "tmp").chmod(0o1777)
-    shutil.copytree("/etc", root / "etc", symlinks=True, ignore=shutil.ignore_patterns("ssh", "doas.conf", "jail.conf.d"))
+    shutil.copytree(
+        "/etc", root / "etc", symlinks=True, ignore=shutil.ignore_patterns("ssh", "doas.conf", "jail.conf.d")
+    )
     (root / "etc/sudoers").chmod(0o640)
     (root / "etc/sudoers").write_text("root ALL=(ALL:ALL) ALL\noperator ALL=(ALL) ALL\n")
     (root / "etc/sudoers").chmod(0o440)

@@ -12,14 +12,26 @@ import pytest
 from .conftest import JailHost, free_port
 
 CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "host unreachable": ({"ansible_port": 1}, ("host 127.0.0.1 of the jail web cannot be reached", "Connection refused", "ssh")),
-    "no such jail": ({"ansible_jail_name": "wbe"}, ("no jail wbe on 127.0.0.1", "Did you mean web?", "ansible_jail_name")),
+    "host unreachable": (
+        {"ansible_port": 1},
+        ("host 127.0.0.1 of the jail web cannot be reached", "Connection refused", "ssh"),
+    ),
+    "no such jail": (
+        {"ansible_jail_name": "wbe"},
+        ("no jail wbe on 127.0.0.1", "Did you mean web?", "ansible_jail_name"),
+    ),
     "no such jid": ({"ansible_jail_name": "999"}, ("no jail 999", "There are: db, parent")),
     "not a name": ({"ansible_jail_name": "-l"}, ("not a jail's name",)),
     "not a jail's root": ({"ansible_jail_name": "a;b"}, ("not a jail's name",)),
     "no host": ({"ansible_jail_host": None}, ("which host the jail web is on", "ansible_jail_host")),
-    "no such user": ({"ansible_jail_user": "ghost"}, ("no user ghost in the jail", "pw useradd ghost", "ansible_jail_user")),
-    "no home": ({"ansible_jail_user": "nobodyspecial"}, ("home /home/nobodyspecial is not in the jail", "Make the directory")),
+    "no such user": (
+        {"ansible_jail_user": "ghost"},
+        ("no user ghost in the jail", "pw useradd ghost", "ansible_jail_user"),
+    ),
+    "no home": (
+        {"ansible_jail_user": "nobodyspecial"},
+        ("home /home/nobodyspecial is not in the jail", "Make the directory"),
+    ),
     "not root": (
         {"ansible_user": "nobodyspecial", "ansible_jail_privilege_escalation": "none"},
         ("not root on the host", "ansible_jail_privilege_escalation"),
@@ -33,8 +45,11 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         ("refused by sudo", "nobodyspecial ALL=(root) NOPASSWD: /usr/sbin/jexec"),
     ),
     "no such tool": (
-        {"ansible_user": "operator", "ansible_jail_privilege_escalation": "doas",
-         "ansible_jail_escalation_executable": "/usr/local/bin/doas"},
+        {
+            "ansible_user": "operator",
+            "ansible_jail_privilege_escalation": "doas",
+            "ansible_jail_escalation_executable": "/usr/local/bin/doas",
+        },
         ("cannot be entered", "/usr/local/bin/doas"),
     ),
     "no such plugin": ({"ansible_jail_privilege_escalation": "pray"}, ("no become plugin 'pray'", "doas, sudo")),
@@ -57,9 +72,7 @@ def test_no_host_is_a_host_that_is_named_as_the_jail(jailhost: JailHost) -> None
     assert answer["rc"] == 0
 
 
-@pytest.mark.parametrize(
-    ("state", "words"), [("stopped", ("no jail db",)), ("dying", ("is dying", "jls -d"))]
-)
+@pytest.mark.parametrize(("state", "words"), [("stopped", ("no jail db",)), ("dying", ("is dying", "jls -d"))])
 def test_jails_that_do_not_run(jailhost: JailHost, state: str, words: tuple[str, ...]) -> None:
     with jailhost.jail_state("db", state):
         answer = jailhost.execute("true", inventory_hostname="db")
@@ -71,7 +84,9 @@ def test_jails_that_do_not_run(jailhost: JailHost, state: str, words: tuple[str,
 def fixture_stopped(jailhost: JailHost) -> Any:
     """A jail that is defined and stopped."""
     conf = jailhost.state / "conf.d" / "db.conf"
-    conf.write_text(f'# cellblock.jails {{"name": "db", "base": "15.1"}}\n"db" {{ path = "{jailhost.root("db")}"; persist; }}\n')
+    conf.write_text(
+        f'# cellblock.jails {{"name": "db", "base": "15.1"}}\n"db" {{ path = "{jailhost.root("db")}"; persist; }}\n'
+    )
     with jailhost.jail_state("db", "stopped"):
         yield jailhost
     conf.unlink()
@@ -91,8 +106,12 @@ def test_a_stopped_jail_by_chroot(stopped: JailHost, user: str | None, tmp_path:
     home = f"/home/{user}" if user else "/root"
     more = {"ansible_jail_user": user} if user else {}
     answers = stopped.drive(
-        ["exec", "id -un; ls /marker; env"], ["put", str(tmp_path / "file"), f"{home}/file"],
-        ["fetch", f"{home}/file", str(tmp_path / "back")], inventory_hostname="db", ansible_jail_stopped="chroot", **more,
+        ["exec", "id -un; ls /marker; env"],
+        ["put", str(tmp_path / "file"), f"{home}/file"],
+        ["fetch", f"{home}/file", str(tmp_path / "back")],
+        inventory_hostname="db",
+        ansible_jail_stopped="chroot",
+        **more,
     )
     assert answers[0]["out"].split()[:2] == [user or "root", "/marker"], answers
     assert "SSH_" not in answers[0]["out"]
@@ -139,7 +158,8 @@ def test_a_jail_restarted_between_two_tasks(jailhost: JailHost) -> None:
             {"ansible.builtin.copy": {"content": "77", "dest": str(state / "jid")}, **local},
             {"ansible.builtin.ping": {}},
         ],
-        {"db": jailhost.variables("db")}, pipelining=True,
+        {"db": jailhost.variables("db")},
+        pipelining=True,
     )
     (state / "jid").write_text("2")
     assert [result.get("failed", False) for result in results] == [False, False, False], results

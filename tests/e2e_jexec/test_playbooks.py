@@ -20,7 +20,12 @@ MODULES: list[dict[str, Any]] = [
     {"ansible.builtin.copy": {"content": "one\n", "dest": "~/copied", "mode": "0600"}},
     {"ansible.builtin.template": {"src": "SOURCE", "dest": "/root/a b/templated"}},
     {"ansible.builtin.setup": {"gather_subset": ["!all", "min"]}},
-    {"ansible.builtin.command": "id -un", "become": True, "become_user": "guarded", "become_method": "cellblock.jails.jexec"},
+    {
+        "ansible.builtin.command": "id -un",
+        "become": True,
+        "become_user": "guarded",
+        "become_method": "cellblock.jails.jexec",
+    },
     {"ansible.builtin.stat": {"path": "~"}},
     {"ansible.builtin.command": "echo late", "async": 30, "poll": 1},
     {"ansible.builtin.script": "SCRIPT with 'an argument'"},
@@ -68,8 +73,18 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 # ssh and sftp processes: pipelining on, then off, after the first task of a run. docs/jexec.md shows this table.
 COSTS = {
-    "jexec": {"command": ((1, 0), (5, 0)), "copy": ((6, 0), (10, 0)), "fetch": ((2, 0), (6, 0)), "template": ((6, 0), (10, 0))},
-    "ssh": {"command": ((1, 0), (5, 1)), "copy": ((6, 1), (8, 3)), "fetch": ((1, 1), (5, 2)), "template": ((6, 1), (8, 3))},
+    "jexec": {
+        "command": ((1, 0), (5, 0)),
+        "copy": ((6, 0), (10, 0)),
+        "fetch": ((2, 0), (6, 0)),
+        "template": ((6, 0), (10, 0)),
+    },
+    "ssh": {
+        "command": ((1, 0), (5, 1)),
+        "copy": ((6, 1), (8, 3)),
+        "fetch": ((1, 1), (5, 2)),
+        "template": ((6, 1), (8, 3)),
+    },
 }
 
 
@@ -87,8 +102,11 @@ def test_ssh_processes(jailhost: JailHost, tmp_path: Path, connection: str, pipe
         if connection == "ssh":
             text = text.replace("/root/", f"{jailhost.work}/")
         first = {"ansible.builtin.copy": {"content": name, "dest": "/tmp/first"}}
-        forget = {"ansible.builtin.file": {"path": str(jailhost.counter), "state": "absent"}, "delegate_to": "localhost",
-                  "vars": {"ansible_connection": "local"}}
+        forget = {
+            "ansible.builtin.file": {"path": str(jailhost.counter), "state": "absent"},
+            "delegate_to": "localhost",
+            "vars": {"ansible_connection": "local"},
+        }
         result = jailhost.play([first, forget, json.loads(text)], {"web": variables}, pipelining=pipelining)[2]
         assert not result.get("failed"), result
         programs = jailhost.started()
@@ -108,7 +126,8 @@ def test_many_jails_take_few_connections(jailhost: JailHost, per_master: int) ->
     forks = 24
     hosts = {
         f"j{number}": jailhost.variables(
-            ansible_jail_name="web", ansible_jail_sessions_per_master=per_master,
+            ansible_jail_name="web",
+            ansible_jail_sessions_per_master=per_master,
             ansible_control_path_dir=str(jailhost.state / f"cp{per_master}"),
         )
         for number in range(forks)
@@ -125,7 +144,9 @@ def test_many_jails_take_few_connections(jailhost: JailHost, per_master: int) ->
 def test_a_limit_of_masters_makes_tasks_wait(jailhost: JailHost) -> None:
     hosts = {
         f"j{number}": jailhost.variables(
-            ansible_jail_name="web", ansible_jail_sessions_per_master=2, ansible_jail_masters=1,
+            ansible_jail_name="web",
+            ansible_jail_sessions_per_master=2,
+            ansible_jail_masters=1,
             ansible_control_path_dir=str(jailhost.state / "cp-limit"),
         )
         for number in range(6)

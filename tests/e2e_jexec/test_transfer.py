@@ -17,8 +17,21 @@ from .conftest import JailHost, until
 
 MB = 1 << 20
 ODD = (
-    "with space", "quote'", 'double"', "$HOME", "`id`", "back\\slash", "new\nline", "bang!", "übergrößenträger", "-rf",
-    "*", "a" * 255, "semi;colon", "hash#", "\ttab",
+    "with space",
+    "quote'",
+    'double"',
+    "$HOME",
+    "`id`",
+    "back\\slash",
+    "new\nline",
+    "bang!",
+    "übergrößenträger",
+    "-rf",
+    "*",
+    "a" * 255,
+    "semi;colon",
+    "hash#",
+    "\ttab",
 )
 
 
@@ -52,9 +65,15 @@ def test_any_content_and_any_name(host: JailHost, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(content)
     (tmp_path / "empty").write_bytes(b"")
-    steps: list[Any] = [["put", str(tmp_path / "empty"), "/root/empty"], ["fetch", "/root/empty", str(tmp_path / "empty2")]]
+    steps: list[Any] = [
+        ["put", str(tmp_path / "empty"), "/root/empty"],
+        ["fetch", "/root/empty", str(tmp_path / "empty2")],
+    ]
     for number, name in enumerate(ODD):
-        steps += [["put", str(source), f"/root/odd/{name}"], ["fetch", f"/root/odd/{name}", str(tmp_path / f"b{number}")]]
+        steps += [
+            ["put", str(source), f"/root/odd/{name}"],
+            ["fetch", f"/root/odd/{name}", str(tmp_path / f"b{number}")],
+        ]
     odd = host.root("web") / "root/odd"
     odd.mkdir(exist_ok=True)
     answers = host.drive(*steps)
@@ -111,10 +130,14 @@ def test_what_is_no_file_is_refused(host: JailHost, tmp_path: Path) -> None:
         os.mkfifo(root / "root/fifo")
     (tmp_path / "file").write_text("x")
     answers = host.drive(
-        ["fetch", "/root/fifo", str(tmp_path / "a")], ["fetch", "/root/none", str(tmp_path / "b")],
-        ["put", str(tmp_path / "file"), "/root"], ["put", str(tmp_path / "file"), "/root/no/such/directory"],
+        ["fetch", "/root/fifo", str(tmp_path / "a")],
+        ["fetch", "/root/none", str(tmp_path / "b")],
+        ["put", str(tmp_path / "file"), "/root"],
+        ["put", str(tmp_path / "file"), "/root/no/such/directory"],
     )
-    for answer, words in zip(answers, ("not a regular file", "No such file", "is a directory", "/root/no/such"), strict=True):
+    for answer, words in zip(
+        answers, ("not a regular file", "No such file", "is a directory", "/root/no/such"), strict=True
+    ):
         assert words in answer["error"]
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file"]
     assert leftovers(root / "root") == []
@@ -130,8 +153,10 @@ def test_a_hostile_root_reaches_nothing_outside(host: JailHost, tmp_path: Path) 
     (tmp_path / "file").write_text("secret")
     (outside / "mine").write_text("the host's")
     host.drive(
-        ["exec", "mkdir -p /root/.ansible/tmp; echo x > /tmp/up/x"], ["put", str(tmp_path / "file"), "/tmp/up/mine"],
-        ["put", str(tmp_path / "file"), "/root/.ansible/new"], inventory_hostname="db",
+        ["exec", "mkdir -p /root/.ansible/tmp; echo x > /tmp/up/x"],
+        ["put", str(tmp_path / "file"), "/tmp/up/mine"],
+        ["put", str(tmp_path / "file"), "/root/.ansible/new"],
+        inventory_hostname="db",
     )
     answer = host.drive(["fetch", "/tmp/up/mine", str(tmp_path / "got")], inventory_hostname="db")[0]
     assert "No such file" in answer["error"]
@@ -146,7 +171,9 @@ def test_nothing_is_staged_on_the_host(jailhost: JailHost, tmp_path: Path) -> No
     before = {str(path) for path in (jailhost.state / "home").rglob("*")}
     jailhost.drive(["put", str(tmp_path / "file"), "/root/staged"], ["fetch", "/root/staged", str(tmp_path / "back")])
     jailhost.drive(
-        ["put", str(tmp_path / "file"), "/root/staged"], ansible_user="operator", ansible_jail_privilege_escalation="doas"
+        ["put", str(tmp_path / "file"), "/root/staged"],
+        ansible_user="operator",
+        ansible_jail_privilege_escalation="doas",
     )
     assert {str(path) for path in (jailhost.state / "home").rglob("*")} == before
     assert not (Path("/tmp") / "staged").exists()

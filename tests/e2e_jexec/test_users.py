@@ -21,15 +21,18 @@ HOST_WAYS: dict[str, dict[str, Any]] = {
     "auto": {"ansible_user": "operator"},
     "csh": {"ansible_user": "cshell"},
     "sudo with a password": {
-        "ansible_user": "guarded", "ansible_jail_privilege_escalation": "sudo",
+        "ansible_user": "guarded",
+        "ansible_jail_privilege_escalation": "sudo",
         "ansible_jail_escalation_password": PASSWORD,
     },
     "doas with a password": {
-        "ansible_user": "wheelie", "ansible_jail_privilege_escalation": "doas",
+        "ansible_user": "wheelie",
+        "ansible_jail_privilege_escalation": "doas",
         "ansible_jail_escalation_password": PASSWORD,
     },
     "su with root's password": {
-        "ansible_user": "nobodyspecial", "ansible_jail_privilege_escalation": "ansible.builtin.su",
+        "ansible_user": "nobodyspecial",
+        "ansible_jail_privilege_escalation": "ansible.builtin.su",
         "ansible_jail_escalation_password": PASSWORD,
     },
 }
@@ -45,8 +48,10 @@ def test_every_way_carries_commands_input_and_files(jailhost: JailHost, way: dic
     content = bytes(range(256)) * 4000
     (tmp_path / "file").write_bytes(content)
     answers = jailhost.drive(
-        ["exec", "id -un; echo oops >&2; exit 3"], ["put", str(tmp_path / "file"), "/root/file"],
-        ["fetch", "/root/file", str(tmp_path / "back")], ["exec", "echo done"],
+        ["exec", "id -un; echo oops >&2; exit 3"],
+        ["put", str(tmp_path / "file"), "/root/file"],
+        ["fetch", "/root/file", str(tmp_path / "back")],
+        ["exec", "echo done"],
         **way,
     )
     assert answers[0]["rc"] == 3, answers
@@ -99,9 +104,13 @@ def test_become_in_the_jail(jailhost: JailHost, name: str, host: str) -> None:
 @pytest.mark.parametrize("place", ["host", "jail"])
 def test_a_wrong_password_is_told_and_tried_once(jailhost: JailHost, place: str) -> None:
     if place == "host":
-        answer = jailhost.execute("id", **{**HOST_WAYS["sudo with a password"], "ansible_jail_escalation_password": "no"})
+        answer = jailhost.execute(
+            "id", **{**HOST_WAYS["sudo with a password"], "ansible_jail_escalation_password": "no"}
+        )
     else:
-        answer = jailhost.execute("id", become={**BECOME["sudo with a password"], "become_pass": "no"}, ansible_jail_user="operator")
+        answer = jailhost.execute(
+            "id", become={**BECOME["sudo with a password"], "become_pass": "no"}, ansible_jail_user="operator"
+        )
     assert answer["error"] == "Incorrect sudo password", answer
 
 
@@ -114,7 +123,10 @@ def test_a_missing_password_is_told(jailhost: JailHost) -> None:
 def test_the_become_plugin_never_runs_as_the_wrong_user(jailhost: JailHost, tmp_path: Path) -> None:
     results = jailhost.play(
         [{"ansible.builtin.raw": f"id -un > {tmp_path}/who"}],
-        {"web": {"ansible_connection": "local"}}, become=True, become_method=JEXEC, become_user="guarded",
+        {"web": {"ansible_connection": "local"}},
+        become=True,
+        become_method=JEXEC,
+        become_user="guarded",
     )
     assert results[0]["failed"]
     assert "needs-connection-cellblock.jails.jexec" in str(results[0])

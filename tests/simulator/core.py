@@ -161,8 +161,8 @@ class SimulatedHost:
 
     def _files(self) -> Dict[str, str]:
         found = {}
-        for where, directories, files in os.walk(self.root):
-            for name in [*directories, *files]:
+        for where, directories, plain in os.walk(self.root):
+            for name in [*directories, *plain]:
                 path = os.path.join(where, name)
                 shown = path[len(str(self.root)):]
                 if shown.startswith(("/var/run/", "/.snapshots", "/var/log")):

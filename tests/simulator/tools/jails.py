@@ -380,7 +380,7 @@ def _remove(host: SimulatedHost, name: str) -> None:
             del host.state["jails"][jid]
             if host.state["linger"]:
                 host.state["dying"].append(dict(jail_, dying=True))
-            for interface, (owner, held) in list(host.state.get("moved", {}).items()):
+            for interface, (owner, _held) in list(host.state.get("moved", {}).items()):
                 if owner == jid:
                     host.state["interfaces"][interface] = []
                     del host.state["moved"][interface]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Tuple
 
-from ansible_collections.cellblock.jails.plugins.module_utils.definition import read_rc, rc_groups
+from ansible_collections.cellblock.jails.plugins.module_utils.definition import rc_groups, read_rc
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, jail_conf, rc_conf
 
 from ..core import KERNEL, Refusal, SimulatedHost, tool

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
+
 from ansible_collections.cellblock.jails.plugins.filter import from_jail_conf, to_jail_conf
 
 read = from_jail_conf.FilterModule().filters()["from_jail_conf"]

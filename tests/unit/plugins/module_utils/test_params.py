@@ -9,11 +9,12 @@ import json
 from typing import Any, Dict, List
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.cellblock.jails.plugins.module_utils import params
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.tests.unit.captures import captures
-from hypothesis import given
-from hypothesis import strategies as st
 
 COMMANDS: Dict[str, str] = {entry["cmd"]: entry["stdout"] for entry in captures("commands")}
 JAILS: List[Dict[str, Any]] = json.loads(COMMANDS["jls --libxo json -n"])["jail-information"]["jail"]

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import jail_conf
 from ansible_collections.cellblock.jails.tests.unit.captures import captures
-from hypothesis import given
-from hypothesis import strategies as st
 
 CASES: List[Dict[str, Any]] = captures("jail-conf-cases")
 SEPARATOR = "\x1f"
