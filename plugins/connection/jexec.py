@@ -658,8 +658,9 @@ class Connection(SshConnection):  # type: ignore[misc]
         where = f"-c {self._root}" if self._root else f"-j {name}"
         return (
             f"\nThere is no such Python in the jail {name}. Install it from its host with "
-            f"'pkg {where} install -y python3', or in the jail with ansible.builtin.raw: env ASSUME_ALWAYS_YES=yes pkg install python3; and set "
-            "ansible_python_interpreter, such as to /usr/local/bin/python3.\n"
+            f"'pkg {where} install -y python3', or in the jail with ansible.builtin.raw: "
+            "env ASSUME_ALWAYS_YES=yes pkg install python3; and set ansible_python_interpreter, "
+            "such as to /usr/local/bin/python3.\n"
         )
 
 

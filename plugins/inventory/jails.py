@@ -42,8 +42,8 @@ options:
       - name: CELLBLOCK_JAILS_MODE
   hosts:
     description:
-      - The jail hosts. Each is a name, C(user@name) or C(user@name:port), or a dictionary with C(name) and variables such
-        as C(ansible_host), C(ansible_user) and, for V(offline) of O(mode), C(jails).
+      - The jail hosts. Each is a name, C(user@name) or C(user@name:port), or a dictionary with C(name) and variables
+        such as C(ansible_host), C(ansible_user) and, for V(offline) of O(mode), C(jails).
       - In the environment, a JSON list, or names separated by commas.
     type: raw
     env:
@@ -183,8 +183,8 @@ options:
       - name: CELLBLOCK_JAILS_LEADING_SEPARATOR
 notes:
   - What came from a host is never taken for a template.
-  - A jail takes over its host's variables for ssh (C(ansible_user), C(ansible_port), C(ansible_ssh_private_key_file) and
-    so on), its C(ansible_jail_*) and its C(ansible_python_interpreter). C(ansible_become) of a host becomes
+  - A jail takes over its host's variables for ssh (C(ansible_user), C(ansible_port), C(ansible_ssh_private_key_file)
+    and so on), its C(ansible_jail_*) and its C(ansible_python_interpreter). C(ansible_become) of a host becomes
     C(ansible_jail_privilege_escalation) of its jails.
   - Only a complete answer is cached, one without dead hosts.
 seealso:
@@ -325,7 +325,8 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         if group is None or not group.get_hosts():
             self.display.warning(
                 f"There are no jail hosts: the inventory so far has no group {self.get_option('host_group')} "
-                "with hosts. Name another in host_group, or give hosts; files of a directory are read in the order of their names."
+                "with hosts. Name another in host_group, or give hosts; "
+                "files of a directory are read in the order of their names."
             )
             return {}
         return {host.name: self._variables(host) for host in group.get_hosts()}

@@ -107,11 +107,11 @@ def human(size: Any) -> str:
     """
     if not isinstance(size, int):
         return "-"
-    number = float(size)
-    for unit in ("B", "K", "M", "G", "T"):  # noqa: B007
-        if number < 999.5:
-            break
+    number, units = float(size), list("TGMKB")
+    while number >= 999.5 and len(units) > 1:
         number /= 1024
+        units.pop()
+    unit = units[-1]
     return f"{number:.1f}{unit}" if number < 9.95 and unit != "B" else f"{number:.0f}{unit}"
 
 

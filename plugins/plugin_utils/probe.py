@@ -63,43 +63,40 @@ def ssh_variables() -> set[str]:
     return set(C.config.get_plugin_vars("connection", ssh._load_name))
 
 
-def ask(variables: Mapping[str, Any], seconds: float) -> list[dict[str, Any]]:
-    """The jails of one host.
+class Question:
+    """One host's. It is made in the main thread, because plugins are not loaded by several at once.
 
     :param variables: the host's variables, from which core's ssh plugin takes its options.
     :param seconds: the time for everything.
-    :raises AnsibleError: when the host does not answer, or not in time.
     """
-    ssh = ssh_plugin(str(variables["inventory_hostname"]))
-    ssh.set_options(var_options=dict(variables))
-    watch, nonce = Watch(seconds), f"cellblock-{secrets.token_hex(8)}"
-    ssh._send_initial_data = watch.start
-    try:
-        rc, out, err = ssh.exec_command(remote.sh(survey.script(nonce)), in_data=watch, sudoable=False)
-    except AnsibleError as error:
-        raise AnsibleError(f"no answer within {seconds:g} s" if watch.expired else str(error)) from error
-    finally:
-        watch.stop()
-    if watch.expired:
-        raise AnsibleError(f"no answer within {seconds:g} s")
-    if rc != 0:
-        raise AnsibleError(to_text(err).strip() or f"jls(8) failed with exit code {rc}")
-    try:
-        return survey.read(to_text(out), nonce)
-    except CellblockError as error:
-        raise AnsibleError(str(error)) from error
+
+    def __init__(self, variables: Mapping[str, Any], seconds: float) -> None:
+        self._seconds = seconds
+        self._ssh = ssh_plugin(str(variables["inventory_hostname"]))
+        self._ssh.set_options(var_options=dict(variables))
+
+    def ask(self) -> list[dict[str, Any]] | AnsibleError:
+        """The jails of the host, or why they cannot be told."""
+        watch, nonce = Watch(self._seconds), f"cellblock-{secrets.token_hex(8)}"
+        self._ssh._send_initial_data = watch.start
+        try:
+            rc, out, err = self._ssh.exec_command(remote.sh(survey.script(nonce)), in_data=watch, sudoable=False)
+            if rc == 0:
+                return survey.read(to_text(out), nonce)
+            error = AnsibleError(to_text(err).strip() or f"jls(8) failed with exit code {rc}")
+        except AnsibleError as raised:
+            error = raised
+        except CellblockError as raised:
+            error = AnsibleError(str(raised))
+        finally:
+            watch.stop()
+        return AnsibleError(f"no answer within {self._seconds:g} s") if watch.expired else error
 
 
 def ask_all(
     hosts: Mapping[str, Mapping[str, Any]], seconds: float, parallel: int
 ) -> dict[str, list[dict[str, Any]] | AnsibleError]:
     """The jails of every host, or why they cannot be told, in the order of the hosts."""
-
-    def one(name: str) -> list[dict[str, Any]] | AnsibleError:
-        try:
-            return ask(hosts[name], seconds)
-        except AnsibleError as error:
-            return error
-
+    questions = {name: Question(variables, seconds) for name, variables in hosts.items()}
     with ThreadPoolExecutor(max(1, parallel)) as pool:
-        return dict(zip(hosts, pool.map(one, hosts), strict=True))
+        return dict(zip(questions, pool.map(Question.ask, questions.values()), strict=True))
