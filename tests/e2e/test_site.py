@@ -1,0 +1,103 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbooks from end to end, through Ansible's own ssh connection plugin, on simulated hosts."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Dict, List
+
+import pytest
+
+TREE = Path(__file__).resolve().parents[2]
+SSH = TREE / "tests" / "simulator" / "bin" / "ssh"
+PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
+
+
+class Site:
+    """A control node with one simulated host and the classic talk's variables."""
+
+    def __init__(self, place: Path, style: str, pipelining: bool = True) -> None:
+        self.place = place
+        self.extra: List[str] = ["-e", f"@{TREE}/examples/talk/rc_conf.yml"] if style == "rc_conf" else []
+        host = {
+            "ansible_host": "talk", "ansible_ssh_executable": str(SSH), "ansible_ssh_transfer_method": "piped",
+            "ansible_python_interpreter": "/usr/local/bin/python3", "talk_release_url": "file:///var/dist",
+        }
+        (place / "inventory.json").write_text(json.dumps({"jail_hosts": {"hosts": {"talk": host}}}))
+        self.environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
+            "CELLBLOCK_SIMULATOR": str(place / "hosts"), "ANSIBLE_HOME": str(place / "ansible"),
+            "ANSIBLE_COLLECTIONS_PATH": str(TREE.parents[2]), "ANSIBLE_PIPELINING": str(pipelining),
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_NOCOLOR": "1",
+        }
+
+    def play(self, *words: str) -> str:
+        """Run cellblock.jails.site; returns what it printed."""
+        argv = [
+            str(PLAYBOOK), "-v", "-i", f"{TREE}/examples/talk/inventory.yml", "-i", str(self.place / "inventory.json"),
+            *self.extra, "cellblock.jails.site", *words,
+        ]
+        done = subprocess.run(argv, env=self.environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+        return done.stdout
+
+    def read(self, path: str) -> str:
+        return (self.place / "hosts" / "talk" / "root" / path).read_text()
+
+    def state(self) -> Dict[str, Any]:
+        return dict(json.loads(self.read(".simulator/state.json")))
+
+
+def steps(output: str) -> List[str]:
+    """All steps that were told, in order."""
+    found: List[str] = []
+    for told in re.findall(r'"steps": (\[.*?\])', output, re.DOTALL):
+        found += json.loads(told)
+    return found
+
+
+def changed(output: str) -> int:
+    found = re.search(r"changed=(\d+)", output)
+    assert found
+    return int(found.group(1))
+
+
+@pytest.mark.parametrize("style", ["jail_conf", "rc_conf"])
+def test_the_classic_talk(tmp_path: Path, style: str) -> None:
+    site = Site(tmp_path, style)
+    predicted = site.play("--check", "--diff")
+    assert site.state()["jails"] == {} and not (tmp_path / "hosts/talk/root/usr/jails").exists()
+    done = site.play("--diff")
+    assert steps(predicted) == steps(done) and changed(predicted) == changed(done) > 0
+    assert "$6$" not in re.sub(r"talk_root_password.*", "", predicted + done)
+    assert changed(site.play()) == 0
+    rc = site.read("etc/rc.conf")
+    for line in (
+        'sendmail_enable="NO"', 'inetd_flags="-wW -a 10.10.10.10"', 'rpcbind_enable="NO"',
+        'syslogd_flags="-s -b 10.10.10.10"', 'jail_list="webserver ldapserver"', 'jail_enable="YES"',
+    ):
+        assert line in rc
+    assert re.search(r"^ListenAddress 10\.10\.10\.10$", site.read("etc/ssh/sshd_config"), re.MULTILINE)
+    assert ("jail_webserver_rootdir" in rc) == (style == "rc_conf")
+    jails = sorted(site.state()["jails"].values(), key=lambda jail: int(jail["jid"]))
+    assert [(jail["name"], jail["ip4.addr"]) for jail in jails] == [("webserver", ["10.0.0.20"]), ("ldapserver", ["10.0.0.30"])]
+    assert all(jail["path"] == f"/usr/jails/{jail['name']}" and not jail["allow.set_hostname"] for jail in jails)
+    assert all(jail["devfs_ruleset"] == "4" for jail in jails)
+    inside = site.read("usr/jails/webserver/etc/rc.conf")
+    assert 'rpcbind_enable="NO"' in inside and 'network_interfaces=""' in inside
+    assert site.read("usr/jails/webserver/etc/fstab") == ""
+
+
+def test_without_pipelining_and_by_tags(tmp_path: Path) -> None:
+    site = Site(tmp_path, "jail_conf", pipelining=False)
+    site.play("--tags", "host_prepare")
+    assert site.state()["jails"] == {}
+    site.play("--tags", "jail")
+    assert len(site.state()["jails"]) == 2
