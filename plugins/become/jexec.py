@@ -15,7 +15,7 @@ description:
   - Works with the connection plugin P(cellblock.jails.jexec#connection) only. With any other connection, tasks fail;
     they never run as the wrong user.
 author:
-  - cellblock.jails contributors
+  - cellblock.jails contributors (@cellblock)
 options:
   become_user:
     description: The user of the jail to become, by name, from the jail's own user database.

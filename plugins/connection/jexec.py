@@ -10,7 +10,7 @@ name: jexec
 short_description: Reach a FreeBSD jail through its host
 version_added: 0.1.0
 description:
-  - Connects to the jail's host as P(ansible.builtin.ssh#connection) does, and enters the jail there with C(jexec -l).
+  - Connects to the jail's host as C(ansible.builtin.ssh) does, and enters the jail there with C(jexec -l).
     The jail needs no sshd.
   - Has every option of the ssh plugin of the ansible-core it runs with; C(ansible_user), C(ansible_port), keys,
     passwords, ControlPersist and jump hosts are about the host.
@@ -18,7 +18,7 @@ description:
     there once it is whole; a fetched file streams back.
   - C(~) and C(remote_tmp) are those of the user in the jail.
 author:
-  - cellblock.jails contributors
+  - cellblock.jails contributors (@cellblock)
 extends_documentation_fragment:
   - cellblock.jails.ssh_live
 options:
@@ -302,6 +302,7 @@ class Connection(SshConnection):  # type: ignore[misc]
         self._shard = 0
         self._slots: Slots | None = None
         self._root: str | None = None
+        self._create_control_path = self._path_of_master
 
     # -- options
 
@@ -532,9 +533,9 @@ class Connection(SshConnection):  # type: ignore[misc]
 
     # -- many jails, few connections
 
-    def _create_control_path(self, host: Any, port: Any, user: Any, connection: Any = None, pid: Any = None) -> str:
-        """The first master is the one that plain ssh to the host has too."""
-        return str(SshConnection._create_control_path(host, port, user, connection or self._shard or None, pid))
+    def _path_of_master(self, host: Any, port: Any, user: Any) -> str:
+        """Core asks for it in the place of ``_create_control_path``; the first master is plain ssh's own."""
+        return str(SshConnection._create_control_path(host, port, user, self._shard or None))
 
     def _socket(self, shard: int) -> str:
         self._for_ssh = True

@@ -39,4 +39,4 @@ def _options() -> Any:
 class ModuleDocFragment:
     """Computed when it is loaded."""
 
-    DOCUMENTATION = yaml.safe_dump({"options": _options()}, sort_keys=False)
+    DOCUMENTATION: str = yaml.safe_dump({"options": _options()}, sort_keys=False)

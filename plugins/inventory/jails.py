@@ -19,9 +19,8 @@ description:
     C(hostname), C(ip4), C(ip6), C(vnet), C(managed), C(base), C(root), C(definition), C(parameters), C(meta) and
     C(tags).
 author:
-  - cellblock.jails contributors
+  - cellblock.jails contributors (@cellblock)
 extends_documentation_fragment:
-  - constructed
   - inventory_cache
 options:
   plugin:
@@ -170,11 +169,23 @@ options:
     env:
       - name: CELLBLOCK_JAILS_GROUPS
   keyed_groups:
-    description: Groups by the values of Jinja expressions. In the environment, JSON.
+    description:
+      - Groups by the values of Jinja expressions; a list of dictionaries with C(key), C(prefix), C(separator),
+        C(parent_group), C(default_value) and C(trailing_separator), as in C(ansible.builtin.constructed).
+      - In the environment, JSON.
     type: raw
     default: []
     env:
       - name: CELLBLOCK_JAILS_KEYED_GROUPS
+  use_extra_vars:
+    description: Whether expressions see the extra variables, before all others.
+    type: boolean
+    default: false
+    ini:
+      - section: inventory_plugins
+        key: use_extra_vars
+    env:
+      - name: ANSIBLE_INVENTORY_USE_EXTRA_VARS
   leading_separator:
     description: Whether a keyed group without a prefix begins with its separator.
     type: boolean

@@ -84,7 +84,7 @@ class Talk:
         else:
             self._send(stdin, process)
         if self.sink is not None:
-            self._drain(process)
+            self._drain(process, self.sink)
         self.out, self.err = self.out + self._rest["out"], self.err + self._rest["err"]
 
     # -- rungs
@@ -171,10 +171,9 @@ class Talk:
             if process.poll() is None:
                 raise AnsibleConnectionFailure("Data could not be sent to the jail's host") from error
 
-    def _drain(self, process: Any) -> None:
+    def _drain(self, process: Any, sink: IO[bytes]) -> None:
         """Write standard output to the sink as it comes, in constant memory."""
-        assert self.sink is not None
-        self.sink.write(self._rest["out"])
+        sink.write(self._rest["out"])
         self._rest["out"] = b""
         with selectors.DefaultSelector() as selector:
             selector.register(process.stdout, selectors.EVENT_READ, "out")
@@ -185,7 +184,7 @@ class Talk:
                     if not chunk:
                         selector.unregister(key.fileobj)
                     elif key.data == "out":
-                        self.sink.write(chunk)
+                        sink.write(chunk)
                     else:
                         self._rest["err"] += chunk
-        self.sink.flush()
+        sink.flush()

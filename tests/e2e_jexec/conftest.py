@@ -154,7 +154,9 @@ class JailHost:
         (work / "play.yml").write_text(yaml.safe_dump(book, sort_keys=False))
         done = subprocess.run(
             [
-                shutil.which("ansible-playbook", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") or "",
+                sys.executable,
+                "-m",
+                "ansible.cli.playbook",
                 "-i",
                 str(work / "inventory.yml"),
                 "-f",

@@ -89,7 +89,7 @@ class Inventory:
         """The inventory; what was said on the way is in ``said``."""
         self.write("jails.yml", {"plugin": PLUGIN, **(config or {})})
         done = subprocess.run(
-            [str(Path(sys.executable).parent / "ansible-inventory"), "-i", str(self.path / "inventory"), "--list"],
+            [sys.executable, "-m", "ansible.cli.inventory", "-i", str(self.path / "inventory"), "--list"],
             capture_output=True,
             text=True,
             check=False,
@@ -223,7 +223,9 @@ def test_what_a_host_says_is_no_template(inventory: Inventory, tmp_path: Path) -
     assert marked["cellblock_jail"]["hostname"] == marked["mine"] == {"__ansible_unsafe": evil}
     subprocess.run(
         [
-            str(Path(sys.executable).parent / "ansible"),
+            sys.executable,
+            "-m",
+            "ansible.cli.adhoc",
             "-i",
             str(tmp_path / "inventory"),
             "web.one",
