@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
@@ -16,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Callable, Dict, List, Optional, Tuple
 
@@ -165,11 +165,15 @@ class Gates:
     def playbooks(self) -> Counts:
         return self.pytest("tests/e2e", "tests/e2e_jexec") if unshare_works() else skipped("user namespaces are off")
 
-    def sanity(self) -> Counts:
-        return self.one("ansible-test", "sanity", "--venv", "--color", "no", "--requirements")
-
-    def ansible_units(self) -> Counts:
-        return self.one("ansible-test", "units", "--venv", "--color", "no", "--requirements", "--python", "default")
+    def ansible_test(self) -> Counts:
+        """Sanity and units of ansible-test, in a copy of the tree: below our own checkout it sees what git ignores."""
+        venv = ("--venv", "--requirements", "--color", "no")
+        with tempfile.TemporaryDirectory(prefix="cellblock.") as place:
+            tree = Path(place) / "ansible_collections" / "cellblock" / "jails"
+            shutil.copytree(TREE, tree, ignore=shutil.ignore_patterns("output", "__pycache__", ".hypothesis"))
+            sanity = self.one("ansible-test", "sanity", *venv, where=tree)
+            units = self.one("ansible-test", "units", *venv, "--python", "default", where=tree)
+        return sanity[0] + units[0], sanity[1] + units[1], 0
 
     def lint(self) -> Counts:
         return self.one("ansible-lint", "--offline", "--profile", "production", "roles", "playbooks", "examples")
@@ -196,7 +200,7 @@ def unshare_works() -> bool:
         return False
 
 
-ORDER = ("ruff", "mypy", "changelog", "units", "playbooks", "lint", "docs", "sanity", "ansible_units")
+ORDER = ("ruff", "mypy", "changelog", "units", "playbooks", "lint", "docs", "ansible_test")
 
 
 def main(asked: List[str]) -> int:

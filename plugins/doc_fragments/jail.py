@@ -188,7 +188,7 @@ adopt:
   default: false
 destroy_snapshots:
   description:
-    - With O(state=absent), lets snapshots of the jail's own dataset go with it.
+    - Where it is V(absent), lets snapshots of the jail's own dataset go with it.
   type: bool
   default: false
 """

@@ -16,8 +16,9 @@ import stat
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import IO, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
+from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, Locked
 from ansible_collections.cellblock.jails.plugins.module_utils.tree import Tree, write_all
@@ -73,32 +74,39 @@ def run_command(
     and a pipe would never end.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        try:
-            process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
-                stdout=out, stderr=err, env=dict(env), close_fds=True,
-            )
-        except FileNotFoundError:
-            return Result(tuple(argv), 127, "", f"{argv[0]}: not found")
-        except OSError as error:
-            return Result(tuple(argv), 126, "", f"{argv[0]}: {error.strerror}")
-        rc = _wait(process, stdin, timeout)
-        return Result(tuple(argv), rc, _text(out), _text(err) or ("timed out" if rc == 124 else ""))
+        rc = _run(argv, stdin, env, timeout, out, err)
+        said = {124: "timed out", 127: f"{argv[0]}: not found"}.get(rc, "")
+        return Result(tuple(argv), rc, _text(out), _text(err) or said)
 
 
-def _wait(process: subprocess.Popen[bytes], stdin: Optional[bytes], timeout: Optional[float]) -> int:
+def _run(
+    argv: Sequence[str], stdin: Optional[bytes], env: Mapping[str, str], timeout: Optional[float],
+    out: IO[bytes], err: IO[bytes],
+) -> int:
+    given: Dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
     try:
-        if stdin is not None and process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(stdin)
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.close()
-        return process.wait(timeout)
+        return subprocess.run(
+            list(argv), stdout=out, stderr=err, env=dict(env), timeout=timeout, check=False, **given
+        ).returncode
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
         return 124
+    except FileNotFoundError:
+        return 127
+    except OSError as error:
+        err.write(f"{argv[0]}: {error.strerror}".encode())
+        return 126
+
+
+def _half(argv: Sequence[str], stdin: Any, stdout: Any, said: IO[bytes], own: int) -> int:
+    """One side of a pipe; closes its own end when it is done."""
+    try:
+        return subprocess.run(
+            list(argv), stdin=stdin, stdout=stdout, stderr=said, env=dict(ENVIRONMENT), check=False
+        ).returncode
+    except OSError:
+        return 127
+    finally:
+        os.close(own)
 
 
 def _text(stream: IO[bytes]) -> str:
@@ -156,17 +164,11 @@ class Host:
         """Run two commands, the first one's output into the second; both must answer 0. Paths are real ones."""
         for argv in (source, sink):
             self.commands.append(tuple(argv))
-        with tempfile.TemporaryFile() as said:
-            left = subprocess.Popen(
-                list(source), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said, env=dict(ENVIRONMENT)
-            )
-            right = subprocess.Popen(
-                list(sink), stdin=left.stdout, stdout=said, stderr=said, env=dict(ENVIRONMENT)
-            )
-            if left.stdout is not None:
-                left.stdout.close()
-            ended = ((source, left.wait()), (sink, right.wait()))
-            for argv, rc in ended:
+        reading, writing = os.pipe()
+        with tempfile.TemporaryFile() as said, ThreadPoolExecutor(max_workers=1) as pool:
+            left = pool.submit(_half, source, subprocess.DEVNULL, writing, said, writing)
+            right = _half(sink, reading, said, said, reading)
+            for argv, rc in ((source, left.result()), (sink, right)):
                 if rc != 0:
                     raise CommandError(Result(tuple(argv), rc, "", _text(said)), where)
 

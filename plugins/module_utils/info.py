@@ -188,5 +188,3 @@ def _measure(host: Host, paths: Sequence[str]) -> Dict[str, int]:
         if size.strip().isdigit():
             found[path] = int(size) * 1024
     return found
-
-

@@ -168,7 +168,8 @@ class Planner:
         if jail.name in self.seen.unsafe:
             raise self.seen.unsafe[jail.name]
         dataset = roots.dataset_of(jail, self.request.storage_dataset, self.request.storage_path)
-        change = Change(jail, old, self._define(jail, old))
+        wanted = self._define(jail, old)
+        change = Change(jail, old, wanted)
         self._check_needs(jail)
         change.is_new = old is None
         whole = roots.is_whole(jail, self.seen, dataset)
@@ -179,7 +180,7 @@ class Planner:
         running = self.seen.running.get(jail.name)
         self._weigh(change, running)
         stops = running is not None and (jail.state == "stopped" or self._restarts(change))
-        new = self._written(change, running, stops)
+        new = self._written(change, wanted, running, stops)
         if stops:
             stopping = old or new
             change.steps.append(Step(
@@ -200,7 +201,7 @@ class Planner:
         change.steps += inside.plan(jail.path, jail.name, jail.inside, self.seen.resolv_conf, files, live)
         change.steps += limits.plan(jail.name, jail.limits, self.seen, self.result.warnings)
         if live and running is not None:
-            change.steps += self._live(change, running)
+            change.steps += self._live(change, wanted, running)
         if (jail.state in ("started", "restarted") and not live) or (stops and jail.state == "present"):
             change.steps.append(Step(
                 "start", lambda host: runtime.start(host, new), lambda host: runtime.stop(host, new),
@@ -399,10 +400,10 @@ class Planner:
         )
         return bool(change.waits) or (policy == "always" and differs)
 
-    def _written(self, change: Change, running: Optional[Mapping[str, Any]], stops: bool) -> Definition:
+    def _written(
+        self, change: Change, new: Definition, running: Optional[Mapping[str, Any]], stops: bool
+    ) -> Definition:
         """The definition that is written: what a running jail holds on to stays, and what waits is noted."""
-        assert change.new is not None
-        new = change.new
         if running is None or stops or not change.waits:
             return self._keep_stale(change.old, new)
         found = dict(new.params)
@@ -443,10 +444,9 @@ class Planner:
             steps += write_step(definitions.fstab_path(name), now, lines or None)
         return steps
 
-    def _live(self, change: Change, running: Mapping[str, Any]) -> List[Step]:
+    def _live(self, change: Change, new: Definition, running: Mapping[str, Any]) -> List[Step]:
         """The steps that change a running jail in place."""
-        assert change.new is not None
-        name, new, old = change.jail.name, change.new, change.old
+        name, old = change.jail.name, change.old
         changes: Dict[str, List[str]] = {}
         dropped = [] if old is None else [param for param in old.params if param not in new.params]
         wanted = {**{param: params.default(param) for param in dropped}, **new.params}
@@ -465,14 +465,13 @@ class Planner:
                 _lines(before), _lines(changes),
             ))
         if not set(change.waits) & set(NETWORK):
-            steps += self._live_addresses(change, running)
+            steps += self._live_addresses(change, new, running)
         return steps
 
-    def _live_addresses(self, change: Change, running: Mapping[str, Any]) -> List[Step]:
+    def _live_addresses(self, change: Change, wanted: Definition, running: Mapping[str, Any]) -> List[Step]:
         steps = []
-        assert change.new is not None
         for param in ("ip4.addr", "ip6.addr"):
-            new = [Address.parse(text, None, param) for text in change.new.params.get(param, [])]
+            new = [Address.parse(text, None, param) for text in wanted.params.get(param, [])]
             old = [] if change.old is None else [
                 Address.parse(text, None, param) for text in change.old.params.get(param, [])
             ]

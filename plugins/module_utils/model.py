@@ -60,10 +60,10 @@ class Address:
     @classmethod
     def parse(cls, text: str, interface: Optional[str], where: str) -> Address:
         """Read one; raise :class:`InputError` for what ifconfig would take but no jail can use."""
-        given, bar, rest = text.strip().rpartition("|")
+        given, mark, rest = text.strip().rpartition("|")
         rest, _blank, words = rest.partition(" ")
         address, slash, prefix = rest.partition("/")
-        interface = given if bar else interface
+        interface = given if mark else interface
         try:
             ip = ipaddress.ip_address(address)
         except ValueError as error:

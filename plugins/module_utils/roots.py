@@ -247,5 +247,3 @@ def _destroy_dataset(where: str, datasets: Mapping[str, Mapping[str, str]], data
 
 def _destruction(name: str) -> Step:
     return Step(f"destroy {name}", lambda host: storage.destroy_dataset(host, name), None, name, f"{name}\n", "")
-
-

@@ -20,7 +20,7 @@ description:
     connections, then seen to listen; if it does not, the old file comes back. The module refuses to bind sshd to
     addresses that the host does not have, and to close the one by which somebody is connected.
 author:
-  - cellblock.jails contributors
+  - cellblock.jails contributors (@cellblock)
 options:
   addresses:
     description:

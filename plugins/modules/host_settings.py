@@ -16,7 +16,7 @@ description:
   - What a running kernel can take is done at once (C(net.fibs) may grow, modules are loaded). What needs a reboot is
     reported in RV(reboot), in every run until the reboot has been; the module never reboots.
 author:
-  - cellblock.jails contributors
+  - cellblock.jails contributors (@cellblock)
 options:
   rc_conf:
     description:

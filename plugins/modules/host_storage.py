@@ -15,7 +15,7 @@ description:
   - It never destroys anything, and never mounts a dataset over files - a directory that holds something is refused as
     the mount point of a new dataset.
 author:
-  - cellblock.jails contributors
+  - cellblock.jails contributors (@cellblock)
 options:
   path:
     description:

@@ -74,7 +74,7 @@ jails:
   elements: dict
   contains:
     name: {description: Its name., type: str}
-    state: {description: One of C(running), C(stopped) and C(dying)., type: str}
+    state: {description: "One of C(running), C(stopped) and C(dying).", type: str}
     managed: {description: Whether this collection made it., type: bool}
     jid: {description: The running jail's number., type: int}
     path: {description: Its root., type: str}

@@ -17,7 +17,7 @@ description:
   - Sockets of processes in jails are left out. Jails with a network stack of their own (C(vnet)) are never reached by
     the host's sockets.
 author:
-  - cellblock.jails contributors
+  - cellblock.jails contributors (@cellblock)
 options:
   allow:
     description:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import importlib
 import json
 import os
 import shlex
@@ -189,4 +190,5 @@ class SimulatedHost:
 
 
 # The tools register themselves.
-from .tools import files, jails, network, processes, system, zfs  # noqa: E402,F401  pylint: disable=wrong-import-position
+for family in ("files", "jails", "network", "processes", "system", "zfs"):
+    importlib.import_module(f"{__package__}.tools.{family}")

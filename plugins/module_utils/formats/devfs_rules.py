@@ -33,14 +33,14 @@ def _spans(text: str) -> "Dict[str, tuple[int, int]]":
 
 
 def _read(text: str, start: int, end: int) -> Ruleset:
-    head = HEADER.match(text, start)
-    assert head is not None
+    first, _newline, rest = text[start:end].partition("\n")
+    name, _equals, number = first[1:].partition("]")[0].partition("=")
     rules = []
-    for line in text[head.end():end].splitlines():
+    for line in rest.splitlines():
         rule = line.partition("#")[0].strip()
         if rule:
             rules.append(rule)
-    return Ruleset(head.group(1), int(head.group(2)), tuple(rules))
+    return Ruleset(name, int(number), tuple(rules))
 
 
 def render(ruleset: Ruleset) -> str:

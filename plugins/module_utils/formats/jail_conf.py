@@ -277,14 +277,16 @@ class _Scanner:
         whole, partial = (rule.match(self.text, self.position) for rule in _BRACED[self._in_quotes])
         if whole and (not partial or whole.end() >= partial.end()):
             return self._take(whole.end(), _unescape(whole.group(1), "}"), (_VAR, _VAR1))
-        assert partial is not None  # it matches whatever follows a "${"
+        if partial is None:  # it matches whatever follows a "${"
+            raise AssertionError
         self.position = partial.end()
         self.warn("unterminated variable")
         return ""
 
     def _match(self) -> str:
         match = (_IN_QUOTES if self._in_quotes else _USUAL).match(self.text, self.position)
-        assert match is not None and match.lastgroup is not None  # the last alternative takes any character
+        if match is None or match.lastgroup is None:  # the last alternative takes any character
+            raise AssertionError
         return str(getattr(self, "_on_" + match.lastgroup)(match))
 
     def _on_skip(self, match: "re.Match[str]") -> str:
@@ -385,7 +387,8 @@ class _Source:
             self.global_jail = _Jail("*")
             self.jails.append(self.global_jail)
         jail = self.open_jails[-1] if self.open_jails else self.global_jail
-        assert jail is not None
+        if jail is None:
+            raise AssertionError
         jail.params.append(param)
 
     def _include(self, wanted: str, including: str) -> None:
@@ -663,7 +666,8 @@ def _fill(jail: _Jail, place: int, generation: int, said: List[str]) -> bool:
             found = next((other for other in jail.params if other.name == name), None)
             problem = _problem(param, value, name, found, generation)
             if problem is None:
-                assert found is not None
+                if found is None:
+                    raise AssertionError
                 if any(other.variables for other in found.values):
                     found.generation = generation
                     jail.params.remove(found)

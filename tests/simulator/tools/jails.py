@@ -163,10 +163,10 @@ def _addresses(params: Params) -> List[Tuple[str, str, str, List[str]]]:
     found = []
     for key, family, length in (("ip4.addr", "inet", 32), ("ip6.addr", "inet6", 128)):
         for value in params.get(key, []):
-            interface, bar, rest = value.rpartition("|")
+            interface, mark, rest = value.rpartition("|")
             address, _blank, words = rest.partition(" ")
             found.append((
-                family, interface if bar else default, address if "/" in address else f"{address}/{length}", words.split()
+                family, interface if mark else default, address if "/" in address else f"{address}/{length}", words.split()
             ))
     return found
 

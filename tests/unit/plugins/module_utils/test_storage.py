@@ -36,7 +36,6 @@ def host(simulated: SimulatedHost) -> Host:
     return Host(simulated.runner, str(simulated.root))
 
 
-
 def ours(name: str) -> bool:
     return storage.LEVEL.fullmatch(name) is not None
 

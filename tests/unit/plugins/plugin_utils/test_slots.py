@@ -33,11 +33,11 @@ def hold(path: str, per_master: int, masters: int, told: Any, leave: Any) -> Non
 def test_no_master_gets_more_than_its_share(tmp_path: Path, per_master: int, processes: int) -> None:
     told, leave = FORK.Queue(), FORK.Event()
     workers = [
-        FORK.Process(target=hold, args=(str(tmp_path / "s"), per_master, 0, told, leave)) for _ in range(processes)
+        FORK.Process(target=hold, args=(str(tmp_path / "s"), per_master, 0, told, leave)) for _turn in range(processes)
     ]
     for worker in workers:
         worker.start()
-    counts = Counter(told.get(timeout=60) for _ in workers)
+    counts = Counter(told.get(timeout=60) for _turn in workers)
     leave.set()
     for worker in workers:
         worker.join(60)
@@ -84,7 +84,7 @@ def opener(path: str, control: str, told: Any, leave: Any) -> None:
 
 def test_one_opens_the_master_and_the_others_wait_for_its_socket(tmp_path: Path) -> None:
     told, leave, control = FORK.Queue(), FORK.Event(), str(tmp_path / "c")
-    workers = [FORK.Process(target=opener, args=(str(tmp_path / "s"), control, told, leave)) for _ in range(3)]
+    workers = [FORK.Process(target=opener, args=(str(tmp_path / "s"), control, told, leave)) for _turn in range(3)]
     for worker in workers:
         worker.start()
     assert told.get(timeout=60) == "through"
@@ -92,7 +92,7 @@ def test_one_opens_the_master_and_the_others_wait_for_its_socket(tmp_path: Path)
     with socket.socket(socket.AF_UNIX) as master:
         master.bind(control)
         master.listen(10)
-        assert [told.get(timeout=60) for _ in range(2)] == ["through"] * 2
+        assert [told.get(timeout=60) for _turn in range(2)] == ["through"] * 2
         leave.set()
         for worker in workers:
             worker.join(60)
