@@ -9,4 +9,8 @@ tree:
 test:
 	@$(PYTHON) tests/gates.py
 
+# Such as: make benchmark HOST=root@10.0.0.1 ARGS="--dataset zroot/jails --path /jails"
+benchmark: tree
+	@$(PYTHON) benchmarks/run.py $(HOST) $(ARGS)
+
 -include demo.mk

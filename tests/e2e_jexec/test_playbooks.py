@@ -95,22 +95,14 @@ def test_ssh_processes(jailhost: JailHost, tmp_path: Path, connection: str, pipe
     variables = jailhost.variables()
     if connection == "ssh":
         variables.update({"ansible_connection": "ssh", "ansible_host": "127.0.0.1"})
-        jailhost.play([{"ansible.builtin.file": {"path": "/root/counted2", "state": "absent"}}], {"web": variables})
-    found = {}
+    directory = "/root" if connection == "jexec" else str(tmp_path)
+    tasks: list[dict[str, Any]] = [{"ansible.builtin.copy": {"content": "x", "dest": f"{directory}/first"}}]
     for name, task in TASKS.items():
         text = json.dumps(task).replace("SOURCE", str(tmp_path / "source")).replace("DEST", str(tmp_path / "fetched"))
-        if connection == "ssh":
-            text = text.replace("/root/", f"{jailhost.work}/")
-        first = {"ansible.builtin.copy": {"content": name, "dest": "/tmp/first"}}
-        forget = {
-            "ansible.builtin.file": {"path": str(jailhost.counter), "state": "absent"},
-            "delegate_to": "localhost",
-            "vars": {"ansible_connection": "local"},
-        }
-        result = jailhost.play([first, forget, json.loads(text)], {"web": variables}, pipelining=pipelining)[2]
-        assert not result.get("failed"), result
-        programs = jailhost.started()
-        found[name] = (programs.count("ssh"), programs.count("sftp"))
+        tasks += [jailhost.counting_from(name), json.loads(text.replace("/root/", f"{directory}/"))]
+    results = jailhost.play([*tasks, jailhost.counting_from("end")], {"web": variables}, pipelining=pipelining)
+    assert not [result for result in results if result.get("failed")], results
+    found = {name: (programs.count("ssh"), programs.count("sftp")) for name, programs in jailhost.counted().items()}
     assert found == {name: costs[not pipelining] for name, costs in COSTS[connection].items()}
 
 

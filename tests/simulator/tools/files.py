@@ -30,7 +30,7 @@ def rm(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     err = ""
     for path in _plain(args):
         nodes = [one["node"] for one in host.state["mounts"]]
-        held = [flag for flag in host.state["flags"] if flag.startswith(path + "/")]
+        held = [flag for flag in host.state["flags"] if flag == path or flag.startswith(path + "/")]
         mounted = [node for node in nodes if node.startswith(path + "/")]
         if held or mounted:
             err += "".join(f"rm: {one}: Operation not permitted\n" for one in held)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import ipaddress
 import json
 import os
 import re
@@ -128,6 +129,8 @@ def _command_line(host: SimulatedHost, verb: str, words: List[str], options: Dic
             params[key] = params.get(key, []) + values if key in params and key != "name" else values
         else:
             params[key] = []
+    if len([word for word in words if word.startswith("name=")]) > 1:
+        raise Refusal('jail: cannot redefine parameter "name".')
     name = (params.pop("name", None) or params.get("jid") or [""])[-1]
     alive = by_name(host, name) if name else None
     if verb == "m":
@@ -297,6 +300,13 @@ def _check(host: SimulatedHost, name: str, params: Params, shown: str) -> None:
             raise Refusal(_said(shown, f'{key}: unknown boolean value "{value}"'))
         if known.type == "int" and not re.fullmatch(r"-?\d+", value):
             raise Refusal(_said(shown, f'{key}: non-integer value "{value}"'))
+        for address in values if known.type in ("address4", "address6") else []:
+            plain = re.sub(r"^.*\||[/ ].*$", "", address)
+            try:
+                ipaddress.ip_address(plain)
+            except ValueError:
+                version = known.type[-1]
+                raise Refusal(_said(shown, f"{key}: not an IPv{version} address: {plain}")) from None
     path = (params.get("path") or ["/"])[-1]
     if not path.startswith("/") or not host.real(path).is_dir():
         raise Refusal(_said(shown, f"path {path}: No such file or directory"))
@@ -553,6 +563,8 @@ def _rule(host: SimulatedHost, flags: str, word: str) -> str:
             raise Refusal(f"rctl: failed to remove rule '{word}': No such process")
         rules[:] = [rule for rule in rules if rule not in matching]
         return ""
+    if "l" in flags:
+        raise Refusal(f"rctl: failed to get limits for '{word}': Operation not supported")
     if "u" in flags:
         if by_name(host, word.split(":")[1]) is None:
             raise Refusal(f"rctl: failed to show resource consumption for '{word}': No such process")
@@ -584,6 +596,17 @@ def cpuset(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     return 0, "", ""
 
 
+def _unknown_word(words: List[str]) -> str:
+    left = words[1:] if words[0].isdigit() else list(words)
+    while left:
+        word = left.pop(0)
+        if word in ("path", "type", "user", "group", "mode", "include"):
+            left = left[1:]
+        elif word not in ("hide", "unhide"):
+            return word
+    return ""
+
+
 @tool("devfs")
 def devfs(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """devfs(8) rule."""
@@ -604,6 +627,9 @@ def devfs(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
         sets.pop(number, None)
     elif words[0] == "add":
         rule = " ".join(words[1:] if words[1:] != ["-"] else stdin.split())
+        unknown = _unknown_word(rule.split())
+        if unknown:
+            raise Refusal(f"devfs rule: unknown argument: {unknown}")
         if rule.startswith("include ") and rule.split()[1] not in sets:
             raise Refusal("devfs rule: ioctl DEVFSIO_RADD: No such process")
         sets.setdefault(number, []).append(rule)

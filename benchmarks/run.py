@@ -1,0 +1,94 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`make benchmark HOST=root@address[:port]`: no-op and create of 1, 20 and 100 clone jails, beside the bare floor.
+
+The floor is a shell loop of ``zfs clone`` and ``jail -c``, and a bare Ansible ping, on the same host. Needs ZFS, a base
+(``BASE``) in ``DATASET/basejails``, and a host without jails of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Dict, List
+
+TREE = Path(__file__).resolve().parents[1]
+COLLECTIONS = TREE / "build" / "collections"
+
+
+class Bench:
+    """A host, and how long things take there, in seconds."""
+
+    def __init__(self, asked: argparse.Namespace, place: Path) -> None:
+        self.asked, self.place = asked, place
+        target, _colon, port = asked.host.partition(":")
+        self.user, _at, self.address = target.rpartition("@")
+        self.port = port or "22"
+        host = {
+            "ansible_host": self.address, "ansible_port": self.port, "ansible_user": self.user or "root",
+            "ansible_python_interpreter": asked.python,
+        }
+        (place / "inventory.json").write_text(json.dumps({"all": {"hosts": {"bench": host}}}))
+
+    def timed(self, words: List[str]) -> float:
+        environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_PIPELINING": "1"}
+        started = time.monotonic()
+        subprocess.run(words, env=environment, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        return time.monotonic() - started
+
+    def module(self, name: str, arguments: Dict[str, Any]) -> float:
+        words = ["ansible", "-i", str(self.place / "inventory.json"), "bench", "-m", name, "-a", json.dumps(arguments)]
+        return self.timed(words)
+
+    def shell(self, command: str) -> float:
+        return self.timed(["ssh", "-p", self.port, f"{self.user or 'root'}@{self.address}", command])
+
+    def jails(self, number: int) -> float:
+        declared = [{"name": f"bench{place}", "root": "clone", "base": self.asked.base, "boot": False} for place in range(number)]
+        arguments = {"jails": declared, "storage_path": self.asked.path, "storage_dataset": self.asked.dataset, "prune": True}
+        return self.module("cellblock.jails.jails", arguments)
+
+    def floor(self, number: int) -> float:
+        snapshot = f"$(zfs list -Ht snapshot -o name -S createtxg {self.asked.dataset}/basejails/{self.asked.base} | head -1)"
+        start = "jail -c name=floor$i path={0}/floor$i mount.devfs persist exec.start='/bin/sh /etc/rc' >/dev/null"
+        begin = f"s={snapshot}; i=0; while [ $i -lt {number} ]; do i=$((i+1)); "
+        made = self.shell(f"{begin}zfs clone $s {self.asked.dataset}/floor$i; {start.format(self.asked.path)}; done")
+        self.shell(
+            f"i=0; while [ $i -lt {number} ]; do i=$((i+1)); jail -r floor$i; umount {self.asked.path}/floor$i/dev; "
+            f"zfs destroy {self.asked.dataset}/floor$i; done"
+        )
+        return made
+
+
+def main() -> None:
+    """The command."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("host", help="root@address[:port]")
+    parser.add_argument("--dataset", default="zroot/jails")
+    parser.add_argument("--path", default="/usr/jails")
+    parser.add_argument("--base", default="15.1-RELEASE")
+    parser.add_argument("--python", default="/usr/local/bin/python3")
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 20, 100])
+    parser.add_argument("--force", action="store_true", help="even when the host has jails: prune spares those of others")
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        bench = Bench(asked, Path(place))
+        if not asked.force and bench.shell("test -z \"$(jls name)\" || exit 1") < 0:
+            return
+        ping = min(bench.module("ansible.builtin.ping", {}) for _turn in range(3))
+        print(f"a bare module call: {ping:.2f} s\n{'jails':>6} {'create':>8} {'/ floor':>8} {'no-op':>8} {'/ ping':>8}")
+        for number in asked.sizes:
+            floor = bench.floor(number)
+            create, idle = bench.jails(number), bench.jails(number)
+            print(f"{number:>6} {create:>7.2f}s {create / floor:>8.2f} {idle:>7.2f}s {idle / ping:>8.2f}")
+            bench.jails(0)
+
+
+if __name__ == "__main__":
+    main()
