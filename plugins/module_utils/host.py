@@ -70,7 +70,7 @@ def run_command(
 ) -> Result:
     """Run a real command.
 
-    Output goes to files, not pipes: a daemon that a starting jail leaves behind keeps the descriptors,
+    Input and output are files, not pipes: a daemon that a starting jail leaves behind keeps the descriptors,
     and a pipe would never end.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
@@ -83,26 +83,26 @@ def _run(
     argv: Sequence[str], stdin: Optional[bytes], env: Mapping[str, str], timeout: Optional[float],
     out: IO[bytes], err: IO[bytes],
 ) -> int:
-    given: Dict[str, Any] = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-    try:
-        return subprocess.run(
-            list(argv), stdout=out, stderr=err, env=dict(env), timeout=timeout, check=False, **given
-        ).returncode
-    except subprocess.TimeoutExpired:
-        return 124
-    except FileNotFoundError:
-        return 127
-    except OSError as error:
-        err.write(f"{argv[0]}: {error.strerror}".encode())
-        return 126
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin or b"")
+        given.seek(0)
+        try:
+            return subprocess.call(
+                list(argv), stdin=given, stdout=out, stderr=err, env=dict(env), timeout=timeout, close_fds=True
+            )
+        except subprocess.TimeoutExpired:
+            return 124
+        except FileNotFoundError:
+            return 127
+        except OSError as error:
+            err.write(f"{argv[0]}: {error.strerror}".encode())
+            return 126
 
 
 def _half(argv: Sequence[str], stdin: Any, stdout: Any, said: IO[bytes], own: int) -> int:
     """One side of a pipe; closes its own end when it is done."""
     try:
-        return subprocess.run(
-            list(argv), stdin=stdin, stdout=stdout, stderr=said, env=dict(ENVIRONMENT), check=False
-        ).returncode
+        return subprocess.call(list(argv), stdin=stdin, stdout=stdout, stderr=said, env=dict(ENVIRONMENT))
     except OSError:
         return 127
     finally:
