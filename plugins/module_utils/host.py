@@ -7,6 +7,10 @@ Nothing else in the collection starts a process or opens a file on the managed h
 always a list of arguments; no value ever passes through a shell.
 """
 
+# This is the one place that runs commands; there is no AnsibleModule here to run them by, and its run_command
+# would wait for daemons that a starting jail leaves behind.
+# pylint: disable=ansible-bad-function
+
 from __future__ import annotations
 
 import contextlib
