@@ -42,3 +42,12 @@ attributes:
     platforms: FreeBSD
     support: full
 """
+
+    LOCK = r"""
+options:
+  lock_timeout:
+    description:
+      - How many seconds to wait for another run on the same host.
+    type: int
+    default: 300
+"""

@@ -226,11 +226,6 @@ parallel:
     - How many jails are worked on at the same time.
   type: int
   default: 4
-lock_timeout:
-  description:
-    - How many seconds to wait for another run on the same host.
-  type: int
-  default: 300
 """
 
 

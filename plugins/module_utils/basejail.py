@@ -16,13 +16,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional
 
-from ansible_collections.cellblock.jails.plugins.module_utils import definition, storage
+from ansible_collections.cellblock.jails.plugins.module_utils import ask, definition, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.basejail_sources import (
     Base,
     Source,
     maker,
     updater,
-    version_of,
 )
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
@@ -84,14 +83,9 @@ def beside(path: str, suffix: str) -> str:
     return f"{parent}/.{name}.{suffix}"
 
 
-def read_mounts(host: Host) -> List[outputs.Mount]:
-    """The mount table."""
-    return outputs.mounts(host.run(["mount", "--libxo", "json"]).out)
-
-
 def look(host: Host, base: Base) -> Seen:
     """Read what the host has of a base, in a constant number of commands."""
-    seen = Seen(mounts=read_mounts(host), mark=host.read(beside(base.path, "json")))
+    seen = Seen(mounts=ask.mounts(host), mark=host.read(beside(base.path, "json")))
     if base.storage_dataset is not None:
         seen.datasets = _datasets(host, base, base.storage_dataset)
         seen.dataset = _dataset_of(base, base.storage_dataset, seen)
@@ -101,7 +95,7 @@ def look(host: Host, base: Base) -> Seen:
     if seen.mark is not None and not seen.there and seen.old:
         root = beside(root, "old")  # died between the two renames of an update
     seen.filled = seen.there and bool(host.listdir(root))
-    seen.version = version_of(host, root)
+    seen.version = ask.version(host, root)
     seen.kind = _kind(seen, base.name)
     seen.partial = host.isdir(beside(base.path, "partial")) or f"{seen.dataset}.partial" in seen.datasets
     return seen
@@ -110,10 +104,7 @@ def look(host: Host, base: Base) -> Seen:
 def _datasets(host: Host, base: Base, dataset: str) -> Dict[str, Mapping[str, str]]:
     # A clone of a base may stand anywhere in the pool.
     top = dataset.partition("/")[0] if base.state == "absent" else dataset
-    result = host.ask(["zfs", "list", "-Hp", "-r", "-t", "filesystem,volume,snapshot", "-o", ",".join(COLUMNS), top])
-    if result.rc != 0 and "does not exist" not in result.err:
-        raise HostError(f"'zfs list {top}' failed: {result.said()}", None, "Is ZFS loaded, and the pool imported?")
-    return outputs.datasets(result.out if result.rc == 0 else "", COLUMNS)
+    return ask.datasets(host, top, COLUMNS)
 
 
 def _dataset_of(base: Base, top: str, seen: Seen) -> Optional[str]:
@@ -363,7 +354,7 @@ class Planner:
             if dataset is not None:
                 _roll_back(host, f"{dataset}@{storage.BEFORE_UPDATE}")
             else:
-                storage.remove_tree(host, beside(base.path, "partial"), read_mounts(host))
+                storage.remove_tree(host, beside(base.path, "partial"), ask.mounts(host))
 
         return Step(f"update {self.where} to {words}", do, undo, self.where, f"{self.seen.version}\n", f"{words}\n")
 
@@ -422,7 +413,7 @@ def _make_dataset(host: Host, base: Base, dataset: str, source: Source) -> None:
 
 def _make_directory(host: Host, base: Base, source: Source, mark: str) -> None:
     growing = beside(base.path, "partial")
-    storage.remove_tree(host, growing, read_mounts(host))
+    storage.remove_tree(host, growing, ask.mounts(host))
     host.makedirs(growing)
     source.fill(host, growing)
     host.write(beside(base.path, "json"), mark)
@@ -434,7 +425,7 @@ def _snapshot_step(dataset: str, path: str) -> Step:
     taken: List[str] = []
 
     def do(host: Host) -> None:
-        taken.append(f"{dataset}@{version_of(host, path) or 'base'}")
+        taken.append(f"{dataset}@{ask.version(host, path) or 'base'}")
         storage.snapshot(host, taken[0])
 
     def undo(host: Host) -> None:
@@ -449,7 +440,7 @@ def _update_dataset(host: Host, base: Base, dataset: str, source: Source) -> Non
     before = f"{dataset}@{storage.BEFORE_UPDATE}"
     storage.snapshot(host, before)
     if source.update(host, base.path):
-        level = f"{dataset}@{version_of(host, base.path) or 'base'}"
+        level = f"{dataset}@{ask.version(host, base.path) or 'base'}"
         listed = host.run(["zfs", "list", "-Hp", "-t", "snapshot", "-d", "1", "-o", "name", dataset]).out.split()
         names = [level, *(f"{level}-{number}" for number in range(2, len(listed) + 2))]
         storage.snapshot(host, next(name for name in names if name not in listed))
@@ -465,13 +456,13 @@ def _update_directory(host: Host, base: Base, source: Source) -> None:
     """Update a copy, then let it take the base's place: what fails or is killed leaves the base as it was."""
     growing, old = beside(base.path, "partial"), beside(base.path, "old")
     for leftover in (growing, old):
-        storage.remove_tree(host, leftover, read_mounts(host))
+        storage.remove_tree(host, leftover, ask.mounts(host))
     host.makedirs(growing)
     storage.copy_tree(host, base.path, growing)
     source.update(host, growing)
     host.rename(base.path, old)
     host.rename(growing, base.path)
-    mounts = read_mounts(host)
+    mounts = ask.mounts(host)
     if not _users_of_old(host, base.path, mounts):
         storage.remove_tree(host, old, mounts)
 
@@ -493,12 +484,12 @@ def _mounts_of(path: str, mounts: List[outputs.Mount]) -> List[outputs.Mount]:
 
 
 def _removal(where: str, what: str, path: str) -> Step:
-    return Step(f"remove {what} of {where}", lambda host: storage.remove_tree(host, path, read_mounts(host)))
+    return Step(f"remove {what} of {where}", lambda host: storage.remove_tree(host, path, ask.mounts(host)))
 
 
 def _remove(host: Host, path: str) -> None:
     """Remove a plain base: first its name, so that nothing stands on half of one, last its mark."""
-    mounts = read_mounts(host)
+    mounts = ask.mounts(host)
     for leftover in (beside(path, "partial"), beside(path, "old")):
         storage.remove_tree(host, leftover, mounts)
     if host.isdir(path):

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from ansible_collections.cellblock.jails.plugins.module_utils import storage
+from ansible_collections.cellblock.jails.plugins.module_utils import ask, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, HostError, InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.host import CommandError, Host
 from ansible_collections.cellblock.jails.plugins.module_utils.plan import Step
@@ -154,16 +154,6 @@ def _running(host: Host) -> str:
     return host.run(["uname", "-r"]).out.strip().partition("-p")[0]
 
 
-def version_of(host: Host, path: str) -> str:
-    """A tree's patch level, as its own freebsd-version(1) would say, without running it; "" when it has none."""
-    try:
-        text = host.tree(path).read("bin/freebsd-version") or ""
-    except (HostError, FileNotFoundError):
-        return ""
-    found = re.search(r'^USERLAND_VERSION="([A-Za-z0-9._-]+)"', text, re.MULTILINE)
-    return found.group(1) if found else ""
-
-
 class Source:
     """How a tree is made, and brought to its newest patch level.
 
@@ -183,7 +173,7 @@ class Source:
     def check(self, host: Host) -> None:
         """Refuse, before anything is touched, what cannot work on this host."""
         path = self.base.directory or ""
-        if not version_of(host, path):
+        if not ask.version(host, path):
             raise InputError(
                 "is no FreeBSD system: bin/freebsd-version is missing", path, "Name the root of one in 'directory'",
             )
@@ -224,7 +214,7 @@ class Source:
         """What updates a tree of unknown origin that is made of packages; None when it is not."""
         if self.kind != "directory" or host.ask(["pkg", "--rootdir", root, "which", "-q", "/usr/bin/uname"]).rc != 0:
             return None
-        return Pkgbase(replace(self.base, packages=()), version_of(host, root), _platform(host, self.base)[1])
+        return Pkgbase(replace(self.base, packages=()), ask.version(host, root), _platform(host, self.base)[1])
 
     def _workdir(self, host: Host) -> str:
         path = f"{self.base.cache_path}/freebsd-update"
@@ -236,7 +226,7 @@ class Source:
 
 
 def _freebsd_update(host: Host, root: str, workdir: str, command: str) -> List[str]:
-    version = version_of(host, root)
+    version = ask.version(host, root)
     if not UPDATABLE.fullmatch(version):
         raise HostError(
             f"freebsd-update(8) serves releases, and this is {version or 'no FreeBSD system'}", root,
@@ -447,7 +437,7 @@ class Src(Source):
         """The source's patch level, when it differs."""
         self.check(host)
         version = self.version(host)
-        return version if version != version_of(host, root) else None
+        return version if version != ask.version(host, root) else None
 
     def update(self, host: Host, root: str) -> bool:
         """Install over."""

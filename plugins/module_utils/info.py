@@ -9,14 +9,12 @@ import re
 from dataclasses import asdict
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ansible_collections.cellblock.jails.plugins.module_utils import params
+from ansible_collections.cellblock.jails.plugins.module_utils import ask, params
 from ansible_collections.cellblock.jails.plugins.module_utils.definition import Definition, conf_path
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.observe import RC_CONF, Observed, observe
 
 SCHEMA_VERSION = 1
-VERSION_FILE = "bin/freebsd-version"
 
 
 def gather(host: Host, storage_path: str, dataset: Optional[str], sizes: bool) -> Dict[str, Any]:
@@ -123,18 +121,8 @@ def _base(
     if base and facts.get("root") == "thin":
         home = base if base.startswith("/") else f"{storage_path}/basejails/{base}"
     if home and facts and home not in versions:
-        versions[home] = version(host, home)
+        versions[home] = ask.version(host, home)
     return {"name": base, "version": versions.get(home) or None}
-
-
-def version(host: Host, path: str) -> str:
-    """The userland version of a tree, as its own freebsd-version(1) would say; "" when it has none."""
-    try:
-        text = host.tree(path).read(VERSION_FILE) or ""
-    except (HostError, FileNotFoundError):
-        return ""
-    found = re.search(r'^USERLAND_VERSION="([^"$`\\]*)"', text, re.MULTILINE)
-    return found.group(1) if found else ""
 
 
 def _drift(ours: Optional[Definition], kernel: Mapping[str, Any]) -> List[Dict[str, Any]]:

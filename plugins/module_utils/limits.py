@@ -9,6 +9,7 @@ ours in rctl.conf ends in a comment; rc.d/rctl reads only its first word.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Dict, FrozenSet, List, Mapping, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
@@ -19,7 +20,8 @@ from ansible_collections.cellblock.jails.plugins.module_utils.plan import Step, 
 SIGN = " # cellblock.jails"
 
 
-def _ours(text: str) -> Dict[str, FrozenSet[str]]:
+@lru_cache(maxsize=1)
+def _ours(text: str) -> Mapping[str, FrozenSet[str]]:
     """The rules of ours in an rctl.conf, by jail."""
     found: Dict[str, FrozenSet[str]] = {}
     for line in text.splitlines():

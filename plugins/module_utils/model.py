@@ -123,7 +123,6 @@ class Jail:
     mounts: Tuple[fstab.Entry, ...] = ()
     depend: Tuple[str, ...] = ()
     ruleset: Optional[str] = None
-    cpuset: Optional[str] = None
     limits: Tuple[Rule, ...] = ()
     boot: bool = True
     boot_order: int = 100
@@ -284,9 +283,10 @@ def _params(options: Mapping[str, Any], path: str, network: Params, where: str) 
         if key in OWN_OPTION:
             raise InputError(f"{key} has an option of its own", here, f"Use {OWN_OPTION[key]}")
         found[table.canonical(key)] = table.check(key, value, here)
-    if options.get("cpuset") is not None:
+    cpus = _cpuset(options.get("cpuset"), where)
+    if cpus is not None:
         # The kernel forgets a jail's CPU set with the jail; the hook sets it anew at every start.
-        found.setdefault("exec.created", []).append(f"/usr/bin/cpuset -l {options['cpuset']} -j {name}")
+        found.setdefault("exec.created", []).append(f"/usr/bin/cpuset -l {cpus} -j {name}")
     return {key: value for key, value in found.items() if value or not key.startswith("exec.")}
 
 
@@ -359,7 +359,6 @@ def jail_from(options: Mapping[str, Any], storage_path: str) -> Jail:
         mounts=_mounts(options.get("mounts") or [], path, where),
         depend=tuple(options.get("depend") or ()),
         ruleset=None if options.get("devfs_ruleset") is None else str(options["devfs_ruleset"]),
-        cpuset=_cpuset(options.get("cpuset"), where),
         limits=_limits(options.get("limits") or {}, where),
         boot=bool(options.get("boot", True)),
         boot_order=int(options.get("boot_order", 100)),

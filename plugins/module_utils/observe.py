@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set
 
-from ansible_collections.cellblock.jails.plugins.module_utils import definition, inside
+from ansible_collections.cellblock.jails.plugins.module_utils import ask, definition, inside
 from ansible_collections.cellblock.jails.plugins.module_utils.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, HostError, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, jail_conf, outputs, rc_conf
@@ -120,11 +120,11 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
     listed = outputs.jails(host.run(["jls", "-d", "--libxo", "json", "-n"]).out)
     seen.running = {str(jail["name"]): jail for jail in listed if not jail.get("dying")}
     seen.dying = frozenset(str(jail["name"]) for jail in listed if jail.get("dying"))
-    seen.mounts = mounts(host)
-    seen.interfaces = outputs.interfaces(host.run(["ifconfig", "-a", "-f", "inet:cidr,inet6:cidr"]).out)
+    seen.mounts = ask.mounts(host)
+    seen.interfaces = ask.interfaces(host)
     seen.sysctl = _sysctl(host)
     if dataset is not None:
-        seen.datasets = datasets(host, dataset)
+        seen.datasets = ask.datasets(host, dataset, ZFS_COLUMNS)
     if seen.sysctl.get("kern.racct.enable") == "1":
         seen.rules = frozenset(outputs.rctl_rules(host.run(["rctl"]).out))
     _read_files(host, seen)
@@ -148,21 +148,6 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
         seen.missing_zones = {zone for zone in zones if host.lstat(f"{inside.ZONES}/{zone}") is None}
     seen.has_pkg = host.lstat("/usr/local/sbin/pkg") is not None
     return seen
-
-
-def mounts(host: Host) -> List[outputs.Mount]:
-    """The mount table, in mount order."""
-    return list(outputs.mounts(host.run(["mount", "--libxo", "json"]).out))
-
-
-def datasets(host: Host, dataset: str) -> Dict[str, Mapping[str, str]]:
-    """The properties of a dataset and all below it, snapshots too; empty when there is none."""
-    result = host.ask(
-        ["zfs", "list", "-Hp", "-r", "-t", "filesystem,volume,snapshot", "-o", ",".join(ZFS_COLUMNS), dataset]
-    )
-    if result.rc != 0 and "does not exist" not in result.err:
-        raise HostError(f"'zfs list {dataset}' failed: {result.said()}", None, "Is ZFS loaded, and the pool imported?")
-    return outputs.datasets(result.out if result.rc == 0 else "", ZFS_COLUMNS)
 
 
 def _sysctl(host: Host) -> Dict[str, str]:
@@ -191,9 +176,10 @@ def _read_files(host: Host, seen: Observed) -> None:
     _read_jail_conf(host, seen)
     for name, (facts, lines) in definition.rc_groups(seen.rc_conf).items():
         seen.groups[name] = definition.read_rc(name, facts, lines, seen.fstabs.get(name, ""))
+    ours = {definition.infix(name) for name in seen.groups}
     for key in rc_conf.values(seen.rc_conf):
         found = re.fullmatch(r"jail_(.+)_rootdir", key)
-        if found and found.group(1) not in {definition.infix(name) for name in seen.groups}:
+        if found and found.group(1) not in ours:
             seen.foreign.setdefault(found.group(1), RC_CONF)
 
 

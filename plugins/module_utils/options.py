@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Dict
 
+from ansible_collections.cellblock.jails.plugins.module_utils.door import LOCK_OPTION
+
 JAIL: Dict[str, Dict[str, Any]] = {
     "name": {"type": "str", "required": True},
     "state": {"type": "str", "default": "started", "choices": ["present", "started", "stopped", "restarted", "absent"]},
@@ -57,5 +59,5 @@ HOST: Dict[str, Dict[str, Any]] = {
         },
     },
     "parallel": {"type": "int", "default": 4},
-    "lock_timeout": {"type": "int", "default": 300},
+    **LOCK_OPTION,
 }

@@ -220,7 +220,11 @@ def destroy(name: str, path: str, seen: Observed, dataset: Optional[str], own_mo
         listed = ", ".join(f"{mount.node} ({mount.fstype} of {mount.special})" for mount in foreign)
         raise Refused(f"something foreign is mounted inside: {listed}", where, "Unmount it first")
     if dataset is not None and dataset in (seen.datasets or {}):
-        return _destroy_dataset(where, seen.datasets or {}, dataset, snapshots)
+        names = storage.doomed(
+            seen.datasets or {}, dataset, lambda _snapshot: snapshots, where,
+            "Destroy them, or set destroy_snapshots: true",
+        )
+        return [_destruction(doomed) for doomed in names]
     return [_removal(part, where) for part in (partial(path), path) if part in seen.directories]
 
 
@@ -228,21 +232,6 @@ def _removal(path: str, where: str) -> Step:
     return Step(
         f"remove {path}", lambda host: storage.remove_tree(host, path), None, f"root of {where}", f"{path}\n", ""
     )
-
-
-def _destroy_dataset(where: str, datasets: Mapping[str, Mapping[str, str]], dataset: str, snapshots: bool) -> List[Step]:
-    below = [name for name in datasets if name.startswith(dataset + "/")]
-    own = [name for name in datasets if name.startswith(dataset + "@")]
-    clones = [name for name, found in datasets.items() if found["origin"].startswith(dataset + "@")]
-    if below:
-        raise Refused(f"its dataset has children: {', '.join(below)}", where, "Destroy or move them first")
-    if clones:
-        raise Refused(f"its snapshots have clones: {', '.join(clones)}", where, "Destroy or promote them first")
-    if own and not snapshots:
-        raise Refused(
-            f"its dataset has snapshots: {', '.join(own)}", where, "Destroy them, or set destroy_snapshots: true"
-        )
-    return [_destruction(name) for name in (*own, dataset)]
 
 
 def _destruction(name: str) -> Step:

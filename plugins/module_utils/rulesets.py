@@ -11,6 +11,7 @@ import shlex
 import zlib
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ansible_collections.cellblock.jails.plugins.module_utils import ask
 from ansible_collections.cellblock.jails.plugins.module_utils import definition as definitions
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, outputs
@@ -216,7 +217,7 @@ def _refuse_in_use(host: Host, asked: Asked, number: int) -> None:
 def _apply(host: Host, number: int, changed: bool, result: Plan) -> None:
     if not changed:
         return
-    mounted = {one.node for one in outputs.mounts(host.run(["mount", "--libxo", "json"]).out) if one.fstype == "devfs"}
+    mounted = {one.node for one in ask.mounts(host) if one.fstype == "devfs"}
     for name, path in sorted(_running(host, number).items()):
         dev = f"{path}/dev"
         if dev in mounted:

@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-from typing import List, Mapping, Optional, Sequence
+from typing import List, Mapping, Sequence
 
-from ansible_collections.cellblock.jails.plugins.module_utils.definition import Definition, fstab_path
+from ansible_collections.cellblock.jails.plugins.module_utils import ask
+from ansible_collections.cellblock.jails.plugins.module_utils.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, outputs
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
@@ -89,14 +90,13 @@ def mount_points(definition: Definition) -> List[str]:
 def clean_up(host: Host, definition: Definition) -> None:
     """Unmount what the definition mounts, and take its addresses off the interfaces, where that was left undone."""
     points = set(mount_points(definition))
-    table = outputs.mounts(host.run(["mount", "--libxo", "json"]).out)
-    for mount in reversed(list(table)):
+    for mount in reversed(ask.mounts(host)):
         if mount.node in points:
             host.run(["umount", mount.node], where=f"jail {definition.name}")
     addresses = own_addresses(definition)
     if not addresses:
         return
-    interfaces = outputs.interfaces(host.run(["ifconfig", "-a", "-f", "inet:cidr,inet6:cidr"]).out)
+    interfaces = ask.interfaces(host)
     for address in addresses:
         if has_address(interfaces, address):
             remove_address(host, address)
@@ -143,16 +143,8 @@ def bring_addresses(host: Host, name: str, param: str, old: Sequence[Address], n
             add_address(host, address)
     modify(host, name, {param: [address.ip for address in new]})
     kept = {(address.interface, address.ip) for address in new}
-    interfaces = outputs.interfaces(host.run(["ifconfig", "-a", "-f", "inet:cidr,inet6:cidr"]).out)
+    interfaces = ask.interfaces(host)
     for address in old:
         stays = (address.interface, address.ip) in kept
         if address.interface is not None and not stays and has_address(interfaces, address):
             remove_address(host, address)
-
-
-def put_fstab(host: Host, name: str, text: Optional[str]) -> None:
-    """Write or remove the jail's fstab on the host."""
-    if text is None:
-        host.remove(fstab_path(name))
-    else:
-        host.write(fstab_path(name), text)

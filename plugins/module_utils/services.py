@@ -13,7 +13,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
-from ansible_collections.cellblock.jails.plugins.module_utils import listeners
+from ansible_collections.cellblock.jails.plugins.module_utils import ask, listeners
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs, rc_conf, sshd_config
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
@@ -320,7 +320,7 @@ def _connected(host: Host) -> List[str]:
 
 
 def _own_addresses(host: Host) -> Set[str]:
-    listed = outputs.interfaces(host.run(("ifconfig", "-a", "-f", "inet:cidr,inet6:cidr")).out)
+    listed = ask.interfaces(host)
     return {str(ipaddress.ip_address(held.ip)) for interface in listed.values() for held in interface.addresses}
 
 

@@ -84,11 +84,14 @@ def newest_snapshot(host: Host, dataset: str) -> str:
     return (levels or found)[0]
 
 
-def doomed(datasets: Datasets, dataset: str, ours: Callable[[str], bool], where: str) -> List[str]:
+def doomed(
+    datasets: Datasets, dataset: str, ours: Callable[[str], bool], where: str, mend: str = "Destroy them first"
+) -> List[str]:
     """What has to be destroyed for a dataset to go, in order: snapshots of ours, then itself.
 
     :param datasets: ``name`` to properties, among them ``origin``, of all that may depend on it.
     :param ours: whether a snapshot, by what follows its ``@``, is ours to destroy.
+    :param mend: what the operator can do about snapshots that are not.
     :raises Refused: children, clones or foreign snapshots would be lost; all are named.
     """
     below = [name for name in datasets if name.startswith(dataset + "/")]
@@ -103,7 +106,7 @@ def doomed(datasets: Datasets, dataset: str, ours: Callable[[str], bool], where:
         )
     if foreign:
         raise Refused(
-            f"dataset {dataset} has snapshots that are not ours: {', '.join(foreign)}", where, "Destroy them first",
+            f"dataset {dataset} has snapshots that are not ours: {', '.join(foreign)}", where, mend,
         )
     return [*snapshots, dataset]
 

@@ -134,13 +134,9 @@ options:
     description:
       - The root of a FreeBSD system on the host, which O(source=directory) copies.
     type: path
-  lock_timeout:
-    description:
-      - How many seconds to wait for another run on the same host.
-    type: int
-    default: 300
 extends_documentation_fragment:
   - cellblock.jails.attributes
+  - cellblock.jails.attributes.lock
 seealso:
   - module: cellblock.jails.jails
   - module: cellblock.jails.host_storage
@@ -239,7 +235,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cellblock.jails.plugins.module_utils import basejail
 from ansible_collections.cellblock.jails.plugins.module_utils.basejail_sources import Base
-from ansible_collections.cellblock.jails.plugins.module_utils.door import serve
+from ansible_collections.cellblock.jails.plugins.module_utils.door import LOCK_OPTION, serve
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.plan import Plan
 
@@ -267,7 +263,7 @@ def main() -> None:
         "packages": {"type": "list", "elements": "str", "default": ["FreeBSD-set-minimal-jail"]},
         "fingerprints": {"type": "str"},
         "directory": {"type": "path"},
-        "lock_timeout": {"type": "int", "default": 300},
+        **LOCK_OPTION,
     }
     module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
     made: List[Plan] = []

@@ -50,13 +50,9 @@ options:
       - Whether a changed ruleset is applied to the running jails that use it.
     type: bool
     default: false
-  lock_timeout:
-    description:
-      - How many seconds to wait for another run on the same host.
-    type: int
-    default: 300
 extends_documentation_fragment:
   - cellblock.jails.attributes
+  - cellblock.jails.attributes.lock
 seealso:
   - module: cellblock.jails.jails
   - name: devfs(8)

@@ -18,6 +18,7 @@ author:
   - cellblock.jails contributors (@cellblock)
 extends_documentation_fragment:
   - cellblock.jails.attributes
+  - cellblock.jails.attributes.lock
   - cellblock.jails.jail
   - cellblock.jails.jail.host
 seealso:

@@ -34,6 +34,7 @@ options:
     default: jail_conf
 extends_documentation_fragment:
   - cellblock.jails.attributes
+  - cellblock.jails.attributes.lock
   - cellblock.jails.jail.list
   - cellblock.jails.jail.host
 seealso:

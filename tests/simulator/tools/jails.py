@@ -63,7 +63,7 @@ def jail(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     if "f" not in options and any("=" in word for word in words):
         return _command_line(host, verb, words, options)
     if "f" not in options and not host.real("/etc/jail.conf").exists():
-        return _raw_remove(host, words, "R" in verb) if verb in ("r", "R") else (1, "", "jail: /etc/jail.conf: No such file or directory\n")
+        return _raw_remove(host, words) if verb in ("r", "R") else (1, "", "jail: /etc/jail.conf: No such file or directory\n")
     path = options.get("f", "/etc/jail.conf")
     defined = _read(host, path)
     out, err, rc = "", "", 0
@@ -144,7 +144,7 @@ def _command_line(host: SimulatedHost, verb: str, words: List[str], options: Dic
     return 0, f"{jid}\n" if "i" in options else "", ""
 
 
-def _raw_remove(host: SimulatedHost, names: List[str], hard: bool) -> Answer:
+def _raw_remove(host: SimulatedHost, names: List[str]) -> Answer:
     out, err, rc = "", "", 0
     targets = list(host.running()) if names == ["*"] else names
     for name in sorted(targets, reverse=True):
@@ -446,7 +446,7 @@ def jls(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     found = sorted(host.state["jails"].values(), key=lambda one: int(one["jid"]))
     if flags & {"d", "a"}:
         found += host.state["dying"]
-        host.state["dying"] = [] if not host.state["linger"] or host.state.pop("last_look", True) else host.state["dying"]
+        host.state["dying"] = []  # gone at the next look
     if wanted is not None:
         found = [one for one in found if wanted in (one["name"], one["jid"])]
         if "c" in flags:

@@ -15,7 +15,6 @@ from ..core import Refusal, SimulatedHost, tool
 
 Answer = Tuple[int, str, str]
 SIZES = ("quota", "refquota", "reservation", "refreservation")
-INHERITED = ("mountpoint",)
 
 
 def mountpoint(host: SimulatedHost, name: str) -> str:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,19 +15,9 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
 from ansible_collections.cellblock.jails.plugins.modules import host_services, listeners_info
-from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost, fresh_host
+from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost
 
 TALK = "10.10.10.10"
-
-
-@pytest.fixture
-def simulated(tmp_path: Path) -> SimulatedHost:
-    return fresh_host(tmp_path)
-
-
-@pytest.fixture
-def host(simulated: SimulatedHost) -> Host:
-    return Host(simulated.runner, str(simulated.root))
 
 
 def wanted(*addresses: str, connection: str = "", max_sessions: int | None = None, **policies: str) -> services.Wanted:

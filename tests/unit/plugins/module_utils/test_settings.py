@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from ansible_collections.cellblock.jails.plugins.module_utils import settings
@@ -15,17 +13,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import Inpu
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import loader_conf, rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
 from ansible_collections.cellblock.jails.plugins.modules import host_settings
-from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost, fresh_host
-
-
-@pytest.fixture
-def simulated(tmp_path: Path) -> SimulatedHost:
-    return fresh_host(tmp_path)
-
-
-@pytest.fixture
-def host(simulated: SimulatedHost) -> Host:
-    return Host(simulated.runner, str(simulated.root))
+from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost
 
 
 def run(host: Host, asked: settings.Wanted) -> list[str]:

@@ -17,9 +17,11 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.cellblock.jails.plugins.doc_fragments.attributes import ModuleDocFragment
 from ansible_collections.cellblock.jails.plugins.module_utils import basejail, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.apply import take
-from ansible_collections.cellblock.jails.plugins.module_utils.basejail_sources import Base, manifest, version_of
+from ansible_collections.cellblock.jails.plugins.module_utils.ask import version
+from ansible_collections.cellblock.jails.plugins.module_utils.basejail_sources import Base, manifest
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.plan import Plan
@@ -246,7 +248,7 @@ def zroot(tmp_path: Path) -> Site:
 def test_a_base_of_sets_is_made_once(site: Site) -> None:
     steps = site.run()
     assert steps[0] == "fetch sets base of /var/dist, checked against its MANIFEST"
-    assert version_of(site.host, PATH) == "15.1-RELEASE-p1"
+    assert version(site.host, PATH) == "15.1-RELEASE-p1"
     assert site.facts["version"] == "15.1-RELEASE-p1"
     assert site.facts["kind"] == "sets"
     assert site.facts["snapshot"] == (f"{DATASET}@15.1-RELEASE-p1" if site.zfs else None)
@@ -397,7 +399,7 @@ def test_a_killed_run_is_finished_by_the_next(tmp_path: Path) -> None:
             site = Site(tmp_path / f"{kind}-{number}", kind)
             if not killed_at(site, number):
                 break
-            assert site.host.lstat(PATH) is None or version_of(site.host, PATH), "half a base under its name"
+            assert site.host.lstat(PATH) is None or version(site.host, PATH), "half a base under its name"
             site.run()
             assert site.simulated.picture() == whole.simulated.picture()
             number += 1
@@ -504,7 +506,7 @@ def test_sets_are_downloaded_once_and_kept(site: Site, mirror: str) -> None:
     assert Mirror.asked == ["/MANIFEST", "/base.txz"]
     site.run(url=mirror, name="other")
     assert Mirror.asked == ["/MANIFEST", "/base.txz", "/MANIFEST"]
-    assert version_of(site.host, "/usr/jails/basejails/other") == "15.1-RELEASE-p1"
+    assert version(site.host, "/usr/jails/basejails/other") == "15.1-RELEASE-p1"
 
 
 def test_a_broken_download_is_started_anew(site: Site, mirror: str) -> None:
@@ -671,10 +673,10 @@ def test_a_hostile_version_file_is_not_believed(ufs: Site) -> None:
     root = ufs.simulated.real("/var/other/bin")
     root.mkdir(parents=True)
     (root / "freebsd-version").symlink_to("/bin/freebsd-version")
-    assert version_of(ufs.host, "/var/other") == ""
+    assert version(ufs.host, "/var/other") == ""
     (root / "freebsd-version").unlink()
     (root / "freebsd-version").write_text('USERLAND_VERSION="$(rm -rf /)"\n')
-    assert version_of(ufs.host, "/var/other") == ""
+    assert version(ufs.host, "/var/other") == ""
 
 
 # -- latest
@@ -763,7 +765,7 @@ def test_a_base_between_two_names_is_put_back(ufs: Site) -> None:
     (parent / "r151").rename(parent / ".r151.old")
     assert ufs.run() == ["put base r151 back in place"]
     assert ufs.run() == []
-    assert version_of(ufs.host, PATH) == "15.1-RELEASE-p1"
+    assert version(ufs.host, PATH) == "15.1-RELEASE-p1"
 
 
 def test_jails_on_the_tree_before_an_update_keep_it(ufs: Site) -> None:
@@ -806,8 +808,8 @@ def test_an_update_under_running_jails_leaves_them_their_tree(ufs: Site) -> None
     shown, real = ufs.simulated.real(PATH).stat(), ufs.host.lstat
     ufs.host.lstat = lambda path: shown if path == node else real(path)  # type: ignore[method-assign]
     ufs.run(state="latest")
-    assert version_of(ufs.host, PATH) == "15.1-RELEASE-p2"
-    assert version_of(ufs.host, "/usr/jails/basejails/.r151.old") == "15.1-RELEASE-p1"
+    assert version(ufs.host, PATH) == "15.1-RELEASE-p2"
+    assert version(ufs.host, "/usr/jails/basejails/.r151.old") == "15.1-RELEASE-p1"
     assert ufs.run(state="latest") == []
     assert "jails stand" in ufs.fails(state="absent")
 
@@ -881,7 +883,7 @@ def test_a_base_stays_while_it_is_mounted_somewhere(site: Site) -> None:
     assert "/jails/foreign/base" in site.fails(state="absent")
     mount.update(special="devfs", node=f"{PATH}/dev", fstype="devfs")
     assert f"mounted in it: {PATH}/dev" in site.fails(state="absent")
-    assert version_of(site.host, PATH)
+    assert version(site.host, PATH)
 
 
 def test_a_base_stays_while_it_has_clones(zroot: Site) -> None:
@@ -921,7 +923,9 @@ def test_the_documented_options_are_the_module_s() -> None:
         patch.setattr(module, "AnsibleModule", catch)
         with pytest.raises(Caught):
             module.main()
-    documented = yaml.safe_load(module.DOCUMENTATION)["options"]
+    own = yaml.safe_load(module.DOCUMENTATION)
+    assert "cellblock.jails.attributes.lock" in own["extends_documentation_fragment"]
+    documented = {**own["options"], **yaml.safe_load(ModuleDocFragment.LOCK)["options"]}
     assert set(spec) == set(documented)
     for name, option in spec.items():
         for key in ("type", "default", "choices", "elements", "required"):

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import stat
-from pathlib import Path
 
 import pytest
 
@@ -14,17 +13,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.apply import take
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
 from ansible_collections.cellblock.jails.plugins.modules import host_storage
-from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost, fresh_host
-
-
-@pytest.fixture
-def simulated(tmp_path: Path) -> SimulatedHost:
-    return fresh_host(tmp_path)
-
-
-@pytest.fixture
-def host(simulated: SimulatedHost) -> Host:
-    return Host(simulated.runner, str(simulated.root))
+from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost
 
 
 def run(host: Host, path: str = "/usr/jails", dataset: str | None = None, **properties: str) -> list[str]:
