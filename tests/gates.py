@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -153,7 +154,7 @@ class Gates:
         return self.one("ruff", "check", "--no-cache", ".")
 
     def mypy(self) -> Counts:
-        packages = [word for name in ("plugins", "tests.simulator") for word in ("-p", f"{NAME}.{name}")]
+        packages = [word for name in ("plugins", "tests.simulator", "tests.acceptance") for word in ("-p", f"{NAME}.{name}")]
         return self.one(
             "mypy", "--config-file", str(TREE / "pyproject.toml"), "--cache-dir", str(BUILD / "mypy"), *packages,
             where=COLLECTIONS,
@@ -161,6 +162,10 @@ class Gates:
 
     def units(self) -> Counts:
         return self.pytest("tests/unit")
+
+    def acceptance(self) -> Counts:
+        """The cases of users: on the host that CELLBLOCK_HOST names, else on the simulated one."""
+        return self.pytest("tests/acceptance", *shlex.split(os.environ.get("CELLBLOCK_CASES", "")))
 
     def playbooks(self) -> Counts:
         return self.pytest("tests/e2e", "tests/e2e_jexec") if unshare_works() else skipped("user namespaces are off")
@@ -200,7 +205,7 @@ def unshare_works() -> bool:
         return False
 
 
-ORDER = ("ruff", "mypy", "changelog", "units", "playbooks", "lint", "docs", "ansible_test")
+ORDER = ("ruff", "mypy", "changelog", "units", "acceptance", "playbooks", "lint", "docs", "ansible_test")
 
 
 def main(asked: List[str]) -> int:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Mapping, Sequence
+from typing import Dict, FrozenSet, List, Mapping, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
@@ -30,6 +30,16 @@ def datasets(host: Host, top: str, columns: Sequence[str]) -> Dict[str, Mapping[
     if result.rc != 0 and "does not exist" not in result.err:
         raise HostError(f"'zfs list {top}' failed: {result.said()}", None, "Is ZFS loaded, and the pool imported?")
     return outputs.datasets(result.out if result.rc == 0 else "", columns)
+
+
+def cpus(host: Host, names: Sequence[str]) -> Dict[str, FrozenSet[int]]:
+    """The CPUs of running jails by jid, see cpuset(1); xargs(1) makes it one command for any number of jails."""
+    found = {}
+    if names:
+        result = host.ask(["xargs", "-n", "1", "cpuset", "-g", "-j"], stdin="".join(f"{name}\n" for name in names))
+        for jid, mask in re.findall(r"^jail (\d+) mask: ([0-9, ]+)$", result.out, re.MULTILINE):
+            found[jid] = outputs.cpulist(mask)
+    return found
 
 
 def version(host: Host, path: str) -> str:

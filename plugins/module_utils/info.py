@@ -11,7 +11,9 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils import ask, params
 from ansible_collections.cellblock.jails.plugins.module_utils.definition import Definition, conf_path
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import cpulist
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.model import cpus
 from ansible_collections.cellblock.jails.plugins.module_utils.observe import RC_CONF, Observed, observe
 
 SCHEMA_VERSION = 1
@@ -78,7 +80,7 @@ def _jail(
         "mounts": [asdict(mount) for mount in seen.mounted_below(path)] if len(path) > 1 else [],
         "limits": sorted(rule for rule in seen.rules or () if rule.startswith(f"jail:{name}:")),
         "console_log": _last(ours, "exec.consolelog") or None,
-        "drift": _drift(ours, kernel),
+        "drift": [*_drift(ours, kernel), *_cpu_drift(seen, ours, kernel)],
         "restart_waits": _waits(seen, ours, kernel),
     }
 
@@ -133,6 +135,13 @@ def _drift(ours: Optional[Definition], kernel: Mapping[str, Any]) -> List[Dict[s
         if known is not None and known.kernel and not params.same(name, values, params.running(name, kernel)):
             found.append({"parameter": name, "file": values, "kernel": params.running(name, kernel)})
     return found
+
+
+def _cpu_drift(seen: Observed, ours: Optional[Definition], kernel: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    wanted, now = cpus(ours.params) if ours is not None else None, seen.cpus.get(str(kernel.get("jid")))
+    if wanted is None or now is None or cpulist(wanted) == now:
+        return []
+    return [{"parameter": "cpuset", "file": [wanted], "kernel": [str(cpu) for cpu in sorted(now)]}]
 
 
 def _waits(seen: Observed, ours: Optional[Definition], kernel: Mapping[str, Any]) -> List[str]:

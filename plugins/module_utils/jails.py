@@ -26,10 +26,12 @@ from ansible_collections.cellblock.jails.plugins.module_utils.formats import fst
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.model import (
     BASE_MOUNT,
+    CPUSET_HOOK,
     Address,
     Jail,
     Params,
     check_set,
+    cpus,
     jail_from,
     needs,
     order_by_need,
@@ -383,11 +385,15 @@ class Planner:
         if old is None:
             return
         waits += [name for name in HELD if old.params.get(name, []) != new.params.get(name, [])]
-        waits += [name for name in AT_START if old.params.get(name, []) != new.params.get(name, [])]
-        recorded = old.meta.get("waits") or {}
-        if recorded.get("jid") == str(running.get("jid")) and recorded.get("boot") == self.seen.boot:
-            waits += recorded.get("names", [])
+        waits += [name for name in AT_START if _at_start(old, name) != _at_start(new, name)]
+        waits += [name for name in self._noted(old, running) if name in AT_START]
         change.waits = sorted(set(waits))
+
+    def _noted(self, old: Definition, running: Mapping[str, Any]) -> List[str]:
+        """What was noted as waiting, if the jail still lives the life that it was noted in."""
+        noted = old.meta.get("waits") or {}
+        current = noted.get("jid") == str(running.get("jid")) and noted.get("boot") == self.seen.boot
+        return list(noted.get("names", [])) if current else []
 
     def _restarts(self, change: Change) -> bool:
         policy, state = change.jail.restart, change.jail.state
@@ -405,7 +411,8 @@ class Planner:
     ) -> Definition:
         """The definition that is written: what a running jail holds on to stays, and what waits is noted."""
         if running is None or stops or not change.waits:
-            return self._keep_stale(change.old, new)
+            reverted = running is not None and not stops and change.old is not None and self._noted(change.old, running)
+            return new if reverted else self._keep_stale(change.old, new)
         found = dict(new.params)
         if change.old is not None:
             held = list(HELD)
@@ -416,7 +423,8 @@ class Planner:
                 if name in change.old.params:
                     found[name] = change.old.params[name]
             found = {name: found[name] for name in [*new.params, *found] if name in found}
-        noted = [name for name in change.waits if name in AT_START]
+        # What the kernel cannot be asked about: what the file no longer shows, or does not show yet.
+        noted = [name for name in change.waits if name in AT_START or found.get(name) != new.params.get(name)]
         meta = dict(new.meta)
         if noted:
             meta["waits"] = {"jid": str(running.get("jid")), "boot": self.seen.boot, "names": noted}
@@ -464,9 +472,21 @@ class Planner:
                 lambda host: runtime.modify(host, name, changes), None, f"jail {name}, running",
                 _lines(before), _lines(changes),
             ))
+        steps += self._live_cpus(name, old, new, self.seen.cpus.get(str(running["jid"])))
         if not set(change.waits) & set(NETWORK):
             steps += self._live_addresses(change, new, running)
         return steps
+
+    @staticmethod
+    def _live_cpus(name: str, old: Optional[Definition], new: Definition, now: Optional[FrozenSet[int]]) -> List[Step]:
+        before, after = None if old is None else cpus(old.params), cpus(new.params)
+        if now is None or (after is None and before is None) or (after is not None and outputs.cpulist(after) == now):
+            return []
+        wanted = after or "all"
+        return [Step(
+            f"give the running jail CPUs {wanted}", lambda host: runtime.give_cpus(host, name, wanted), None,
+            f"CPUs of jail {name}", f"{', '.join(map(str, sorted(now)))}\n", f"{wanted}\n",
+        )]
 
     def _live_addresses(self, change: Change, wanted: Definition, running: Mapping[str, Any]) -> List[Step]:
         steps = []
@@ -506,7 +526,7 @@ class Planner:
             return change
         name, facts = jail.name, old.meta
         path = str(facts.get("path") or (old.params.get("path") or [""])[-1])
-        own = runtime.mount_points(old)
+        own = self._leaving_mounts(name, old)
         dataset = None if self.request.storage_dataset is None else f"{self.request.storage_dataset}/{name}"
         if dataset is not None and (self.seen.datasets or {}).get(dataset, {}).get("cellblock:jail") != name:
             dataset = None
@@ -516,7 +536,7 @@ class Planner:
             change.steps.append(Step(
                 "stop", lambda host: _stop(host, old, True), None, f"jail {name}", "running\n", "absent\n",
             ))
-        elif any(mount.node in own for mount in self.seen.mounts):
+        elif any(mount.node in runtime.mount_points(old) for mount in self.seen.mounts):
             change.steps.append(Step("take away what it left mounted", lambda host: runtime.clean_up(host, old)))
         change.steps += limits.plan(name, (), self.seen, [])
         change.steps += removal
@@ -525,6 +545,15 @@ class Planner:
         elif name in self.seen.fstabs:
             change.steps += write_step(definitions.fstab_path(name), self.seen.fstabs[name], None)
         return change
+
+    def _leaving_mounts(self, name: str, old: Definition) -> List[str]:
+        """What is mounted by a jail that leaves, and by its children that leave before it."""
+        found = runtime.mount_points(old)
+        for jail in self.jails:
+            child = self.seen.definition(jail.name) if jail.state == "absent" and jail.name.startswith(f"{name}.") else None
+            if child is not None:
+                found += [*runtime.mount_points(child), str(child.meta.get("path"))]
+        return found
 
     # -- the host's shared files
 
@@ -554,6 +583,11 @@ def _stop(host: Host, definition: Definition, wait: bool) -> None:
     runtime.stop(host, definition)
     if wait:
         runtime.wait_dead(host, definition.name)
+
+
+def _at_start(definition: Definition, name: str) -> List[str]:
+    """What only a start uses; CPUs are given to a running jail too."""
+    return [value for value in definition.params.get(name, []) if not value.startswith(CPUSET_HOOK)]
 
 
 def _stands(change: Change, failed: bool) -> Optional[Definition]:

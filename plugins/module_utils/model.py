@@ -22,6 +22,7 @@ Params = Dict[str, List[str]]
 BASE_ROOTS = ("thin", "clone", "thick")
 BASE_MOUNT = "basejail"  # where a thin jail sees its base, below its root
 RESERVED = ("basejails", "flavours", "all")
+CPUSET_HOOK = "/usr/bin/cpuset -l "
 CONSOLE_LOG = "/var/log/jail_{name}_console.log"
 # rc.d/jail and rctl(8) bound what a name may hold; jail(8) takes 255 bytes for the whole dotted name.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
@@ -283,10 +284,10 @@ def _params(options: Mapping[str, Any], path: str, network: Params, where: str) 
         if key in OWN_OPTION:
             raise InputError(f"{key} has an option of its own", here, f"Use {OWN_OPTION[key]}")
         found[table.canonical(key)] = table.check(key, value, here)
-    cpus = _cpuset(options.get("cpuset"), where)
-    if cpus is not None:
+    asked = _cpuset(options.get("cpuset"), where)
+    if asked is not None:
         # The kernel forgets a jail's CPU set with the jail; the hook sets it anew at every start.
-        found.setdefault("exec.created", []).append(f"/usr/bin/cpuset -l {cpus} -j {name}")
+        found.setdefault("exec.created", []).append(f"{CPUSET_HOOK}{asked} -j {name}")
     return {key: value for key, value in found.items() if value or not key.startswith("exec.")}
 
 
@@ -386,6 +387,12 @@ def _check_path(path: str, where: str) -> None:
         raise InputError(f"{path!r} is not a clean absolute path", where, "No '..', '//' or trailing slash")
     if len(path.encode()) > 1023 or any(ord(char) < 32 for char in path):
         raise InputError(f"{path!r} is too long or holds control characters", where, "At most 1023 bytes")
+
+
+def cpus(params: Mapping[str, Sequence[str]]) -> Optional[str]:
+    """The CPUs that a jail is started on, a list as cpuset(1) takes it; None for all."""
+    hooks = [hook for hook in params.get("exec.created", []) if hook.startswith(CPUSET_HOOK)]
+    return hooks[-1][len(CPUSET_HOOK):].partition(" ")[0] if hooks else None
 
 
 def _cpuset(value: Any, where: str) -> Optional[str]:

@@ -14,7 +14,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.definition import 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, HostError, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, jail_conf, outputs, rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.model import Jail
+from ansible_collections.cellblock.jails.plugins.module_utils.model import CPUSET_HOOK, Jail, cpus
 from ansible_collections.cellblock.jails.plugins.module_utils.tree import Entry
 
 RC_CONF = "/etc/rc.conf"
@@ -45,6 +45,7 @@ class Observed:
     datasets: Optional[Mapping[str, Mapping[str, str]]] = None
     sysctl: Mapping[str, str] = field(default_factory=dict)
     rules: Optional[FrozenSet[str]] = None
+    cpus: Mapping[str, FrozenSet[int]] = field(default_factory=dict)  # by jid, of jails that are given some
     rulesets: Dict[str, int] = field(default_factory=dict)
     loaded_rulesets: Optional[FrozenSet[int]] = None
     rc_conf: str = ""
@@ -128,6 +129,7 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
     if seen.sysctl.get("kern.racct.enable") == "1":
         seen.rules = frozenset(outputs.rctl_rules(host.run(["rctl"]).out))
     _read_files(host, seen)
+    seen.cpus = ask.cpus(host, _on_few_cpus(seen, jails))
     wanted = {jail.ruleset for jail in jails if jail.ruleset is not None}
     if any(seen.rulesets.get(str(name), name) not in (1, 2, 3, 4, 5, "1", "2", "3", "4", "5") for name in wanted):
         sets = host.run(["devfs", "rule", "showsets"]).out.split()
@@ -148,6 +150,14 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
         seen.missing_zones = {zone for zone in zones if host.lstat(f"{inside.ZONES}/{zone}") is None}
     seen.has_pkg = host.lstat("/usr/local/sbin/pkg") is not None
     return seen
+
+
+def _on_few_cpus(seen: Observed, jails: Sequence[Jail]) -> List[str]:
+    """The running jails of ours that are, or are to be, given CPUs of their own."""
+    names = {jail.name for jail in jails if cpus(jail.params)}
+    names |= {name for name, text in seen.confs.items() if CPUSET_HOOK in text and definition.read_mark(text.partition("\n")[0])}
+    names |= {name for name, group in seen.groups.items() if cpus(group.params)}
+    return sorted(names & set(seen.running))
 
 
 def _sysctl(host: Host) -> Dict[str, str]:

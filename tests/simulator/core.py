@@ -12,6 +12,7 @@ import json
 import os
 import shlex
 import stat
+import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -97,6 +98,7 @@ class SimulatedHost:
         self.kill_at: Optional[int] = None
         self.fail: List[Tuple[Tuple[str, ...], str]] = []
         self.env: Mapping[str, str] = {}
+        self._one = threading.RLock()  # commands take turns, as they do for the kernel's own state
 
     # -- the door
 
@@ -107,8 +109,9 @@ class SimulatedHost:
         self.commands.append(tuple(argv))
         if self.kill_at is not None and len(self.commands) > self.kill_at:
             raise SimulatedKill()
-        self.env = env
-        rc, out, err = self.run(list(argv), (stdin or b"").decode("utf-8", "surrogateescape"))
+        with self._one:
+            self.env = env
+            rc, out, err = self.run(list(argv), (stdin or b"").decode("utf-8", "surrogateescape"))
         return Result(tuple(argv), rc, out, err)
 
     def run(self, argv: List[str], stdin: str = "") -> Tuple[int, str, str]:

@@ -590,6 +590,8 @@ def cpuset(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
         mask = ", ".join(str(cpu) for cpu in sorted(cpulist(found.get("cpus", "0-3"))))
         return 0, f"jail {found['jid']} mask: {mask}\njail {found['jid']} domain policy: first-touch mask: 0\n", ""
     wanted = args[args.index("-l") + 1]
+    if wanted == "all":
+        wanted = "0-3"
     if max(cpulist(wanted)) > 3:
         raise Refusal("cpuset: setaffinity: Invalid argument")
     found["cpus"] = wanted

@@ -189,6 +189,13 @@ def kld(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     return 0, "", ""
 
 
+@tool("xargs")
+def xargs(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """xargs(1) -n 1: goes on when a command fails."""
+    told = [host.run([*args[2:], word]) for word in stdin.split()]
+    return (1 if any(code for code, _out, _err in told) else 0), "".join(out for _code, out, _err in told), "".join(err for _code, _out, err in told)
+
+
 @tool("uname")
 def uname(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """uname(1)."""

@@ -1,0 +1,81 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which host the cases run on, and that each leaves it as it found it.
+
+Without ``CELLBLOCK_HOST`` it is the simulated host, once with plain directories and once with ZFS. With
+``CELLBLOCK_HOST=root@address[:port]`` it is that one; ``CELLBLOCK_DATASET`` names a dataset to make for the ZFS cases.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional
+
+import pytest
+
+from .machine import WATCHED, Machine, Remote, Simulated
+
+HOST = os.environ.get("CELLBLOCK_HOST", "")
+DATASET = os.environ.get("CELLBLOCK_DATASET", "")
+PYTHON = os.environ.get("CELLBLOCK_PYTHON", "python3")
+STORAGES = ["ufs", "zfs"] if not HOST or DATASET else ["ufs"]
+
+
+def pytest_configure(config: Any) -> None:
+    """The mark of cases that the simulated host cannot answer."""
+    config.addinivalue_line("markers", "freebsd: needs a real FreeBSD, where programs in jails really run")
+    config.addinivalue_line("markers", "storage(name): only with this storage")
+
+
+def pytest_collection_modifyitems(items: List[Any]) -> None:
+    """Say what is not run here, and why."""
+    for item in items:
+        if item.get_closest_marker("freebsd") and not HOST:
+            item.add_marker(pytest.mark.skip(reason="needs a real FreeBSD: make acceptance HOST=root@address"))
+
+
+@pytest.fixture(scope="session", params=STORAGES)
+def storage(request: Any) -> str:
+    """The kind of storage of a case."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def remote(storage: str) -> Iterator[Optional[Remote]]:
+    """The real host, with the collection and a base on it; None for the simulated one."""
+    if not HOST:
+        yield None
+        return
+    place = f"/var/cellblock-acceptance-{storage}"
+    machine = Remote(HOST, place, DATASET if storage == "zfs" else None, PYTHON)
+    there = machine.running()
+    if there and os.environ.get("CELLBLOCK_BESIDE") != "yes":
+        pytest.exit(f"{HOST} runs jails of its own ({', '.join(there)}); set BESIDE=yes to test beside them")
+    machine.settle()
+    yield machine
+    machine.leave()
+
+
+@pytest.fixture
+def machine(request: Any, storage: str, remote: Optional[Remote], tmp_path: Path) -> Iterator[Machine]:
+    """The host of a case. What the case makes is taken away, and nothing may be left."""
+    mark = request.node.get_closest_marker("storage")
+    if mark is not None and mark.args[0] != storage:
+        pytest.skip(f"only with {mark.args[0]}")
+    found: Machine = remote if remote is not None else Simulated(tmp_path / "host", storage)
+    before = found.picture()
+    yield found
+    left = found.jails([], prune=True)["steps"]
+    after = found.picture()
+    for path in WATCHED:
+        if before[path] is not None and before[path] != after[path]:
+            found.write(path, before[path])
+    assert _comparable(after) == _comparable(before), left
+
+
+def _comparable(picture: Dict[str, Any]) -> Dict[str, Any]:
+    """rc.conf keeps an empty jail_list once there was one; that is all."""
+    text = "".join(line for line in (picture["/etc/rc.conf"] or "").splitlines(True) if line != 'jail_list=""\n')
+    return {**picture, "/etc/rc.conf": text, "/etc/rctl.conf": picture["/etc/rctl.conf"] or None}

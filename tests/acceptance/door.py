@@ -1,0 +1,71 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Calls one module of the collection, its whole main(), the way Ansible does.
+
+Runs in the tests' own process for the simulated host, and as a program on a real one:
+``python3 door.py < {"module": ..., "options": {...}, "kill_at": ...}``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import json
+import os
+import signal
+import sys
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence
+from unittest import mock
+
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.cellblock.jails.plugins.module_utils import host as hosts
+from ansible_collections.cellblock.jails.plugins.module_utils.host import Host, Result
+
+PLUGINS = "ansible_collections.cellblock.jails.plugins"
+
+
+@contextlib.contextmanager
+def _hosts_from(module: Any, make: Callable[[], Host]) -> Iterator[None]:
+    """Whoever asks for the host, the module or its door, gets this one."""
+    with contextlib.ExitStack() as stack:
+        for holder in (module, importlib.import_module(f"{PLUGINS}.module_utils.door")):
+            if hasattr(holder, "Host"):
+                stack.enter_context(mock.patch.object(holder, "Host", make))
+        yield
+
+
+def call(name: str, options: Mapping[str, Any], make: Callable[[], Host]) -> Dict[str, Any]:
+    """What the module answers."""
+    module = importlib.import_module(f"{PLUGINS}.modules.{name}")
+    said = io.StringIO()
+    with _hosts_from(module, make), patch_module_args(dict(options)), contextlib.redirect_stdout(said):
+        with contextlib.suppress(SystemExit):
+            module.main()
+    return dict(json.loads(said.getvalue().strip().splitlines()[-1]))
+
+
+def killed_at(number: int) -> hosts.Runner:
+    """A runner whose process dies before its command of this number."""
+    count = [0]
+
+    def runner(argv: Sequence[str], stdin: Optional[bytes], env: Mapping[str, str], timeout: Optional[float]) -> Result:
+        if count[0] == number:
+            os.kill(os.getpid(), signal.SIGKILL)
+        count[0] += 1
+        return hosts.run_command(argv, stdin, env, timeout)
+
+    return runner
+
+
+def main() -> None:
+    """The program."""
+    asked = json.load(sys.stdin)
+    runner = hosts.run_command if asked["kill_at"] is None else killed_at(asked["kill_at"])
+    print(json.dumps(call(asked["module"], asked["options"], lambda: Host(runner))))
+
+
+if __name__ == "__main__":
+    main()

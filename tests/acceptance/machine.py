@@ -1,0 +1,338 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host that a case runs on: simulated, or a FreeBSD behind ssh. Cases see no difference."""
+
+from __future__ import annotations
+
+import abc
+import hashlib
+import io
+import json
+import os
+import shlex
+import subprocess
+import tarfile
+from pathlib import Path
+from typing import Any, Dict, List, Optional, Set
+
+import ansible.module_utils
+
+from ansible_collections.cellblock.jails.plugins.module_utils.host import Host, Result
+from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost, SimulatedKill, fresh_host
+
+from . import door
+
+Declared = List[Dict[str, Any]]
+BASE = "acceptance"
+# What a case may touch besides its jails; each is as it was when the case ends.
+WATCHED = ("/etc/rc.conf", "/etc/devfs.rules", "/etc/rctl.conf", "/etc/jail.conf", "/boot/loader.conf", "/etc/ssh/sshd_config")
+
+
+class Failed(AssertionError):
+    """A module failed; ``told`` is its whole answer."""
+
+    def __init__(self, told: Dict[str, Any]) -> None:
+        super().__init__(str(told.get("msg")))
+        self.told = told
+
+
+class Killed(Exception):
+    """The run was killed, as asked."""
+
+
+class Machine(abc.ABC):
+    """A host, and how cases look at it.
+
+    :param place: the directory of the jails.
+    :param dataset: the dataset mounted there; None for plain directories.
+    :param interface: where addresses may be added.
+    :param real: whether commands inside jails really run.
+    """
+
+    real = False
+
+    def __init__(self, place: str, dataset: Optional[str], interface: str) -> None:
+        self.place, self.dataset, self.interface = place, dataset, interface
+
+    # -- doors
+
+    @abc.abstractmethod
+    def ask(self, *argv: str, stdin: str = "") -> Result:
+        """Run a command; its failure is an answer too."""
+
+    @abc.abstractmethod
+    def answer(self, module: str, options: Dict[str, Any], kill_at: Optional[int] = None) -> Dict[str, Any]:
+        """What a module answers; raises :class:`Killed` when it was killed before command ``kill_at``."""
+
+    @abc.abstractmethod
+    def read(self, path: str) -> Optional[str]:
+        """A file's text; None when there is none."""
+
+    @abc.abstractmethod
+    def write(self, path: str, text: str) -> None:
+        """Write a file, its directory too."""
+
+    @abc.abstractmethod
+    def names(self, path: str) -> List[str]:
+        """What is in a directory; nothing when there is none."""
+
+    @abc.abstractmethod
+    def link(self, target: str, path: str) -> None:
+        """Put a symbolic link at a path, in place of what is there."""
+
+    @abc.abstractmethod
+    def fifo(self, path: str) -> None:
+        """Put a FIFO at a path, in place of what is there."""
+
+    @abc.abstractmethod
+    def boot(self) -> None:
+        """What the boot does for jails: nothing runs, then what is to start is started."""
+
+    # -- words for the cases
+
+    def run(self, *argv: str, stdin: str = "") -> str:
+        """Run a command that must succeed; what it printed."""
+        done = self.ask(*argv, stdin=stdin)
+        assert done.rc == 0, f"{argv}: {done.out}{done.err}"
+        return done.out
+
+    def module(self, name: str, /, check: bool = False, kill_at: Optional[int] = None, **options: Any) -> Dict[str, Any]:
+        """Call a module that must succeed."""
+        told = self.answer(name, {**options, "_ansible_check_mode": check, "_ansible_diff": True}, kill_at)
+        if told.get("failed"):
+            raise Failed(told)
+        return told
+
+    def jails(self, declared: Declared, **options: Any) -> Dict[str, Any]:
+        """Call the module jails."""
+        return self.module("jails", jails=declared, **self.storage, **options)
+
+    @property
+    def storage(self) -> Dict[str, Any]:
+        """The options that say where jails are."""
+        return {"storage_path": self.place, "storage_dataset": self.dataset}
+
+    @property
+    def clone(self) -> str:
+        """The cheapest root of a base that this storage has."""
+        return "clone" if self.dataset else "thin"
+
+    def web(self, **options: Any) -> Dict[str, Any]:
+        """A jail to declare."""
+        return {"name": "cbweb", "base": BASE, "ip4": [f"{self.interface}|10.99.0.20"], **options}
+
+    def db(self, **options: Any) -> Dict[str, Any]:
+        """Another."""
+        return {"name": "cbdb", "base": BASE, "ip4": [f"{self.interface}|10.99.0.30/24"], **options}
+
+    def path(self, inside: str, jail: str = "cbweb") -> str:
+        """Where a path of a jail is on the host."""
+        return f"{self.place}/{jail}/{inside.lstrip('/')}"
+
+    def running(self) -> Dict[str, Dict[str, Any]]:
+        """The running jails as jls(8) tells them, by name, in the order of their start."""
+        listed = json.loads(self.run("jls", "--libxo", "json", "-n"))["jail-information"]["jail"]
+        return {jail["name"]: jail for jail in sorted(listed, key=lambda jail: int(jail["jid"]))}
+
+    def addresses(self) -> Set[str]:
+        """The IPv4 and IPv6 addresses on the interface, with prefix."""
+        lines = self.run("ifconfig", "-f", "inet:cidr,inet6:cidr", self.interface).splitlines()
+        return {line.split()[1] for line in lines if line.strip().startswith("inet")}
+
+    def mounted(self) -> Set[str]:
+        """The mount points."""
+        told = json.loads(self.run("mount", "--libxo", "json"))
+        return {str(one["node"]) for one in told["mount"]["mounted"]}
+
+    def rules(self) -> Set[str]:
+        """The rules of rctl(8); none where limits are off."""
+        done = self.ask("rctl")
+        return set(done.out.split()) if done.rc == 0 else set()
+
+    @property
+    def limits_work(self) -> bool:
+        """Whether the kernel keeps limits."""
+        return self.ask("rctl").rc == 0
+
+    def picture(self) -> Dict[str, Any]:
+        """Everything of the host that a case could leave changed."""
+        datasets = self.run("zfs", "list", "-H", "-r", "-t", "all", "-o", "name", self.dataset).split() if self.dataset else []
+        return {
+            "jails": sorted(self.running()), "mounts": sorted(self.mounted()), "datasets": sorted(datasets),
+            "addresses": sorted(self.addresses()), "rules": sorted(self.rules()), "place": self.names(self.place),
+            "jail.conf.d": self.names("/etc/jail.conf.d"),
+            "fstabs": [name for name in self.names("/etc") if name.startswith("fstab.")],
+            "rulesets": self.run("devfs", "rule", "showsets").split(),
+            **{path: self.read(path) for path in WATCHED},
+        }
+
+
+class Simulated(Machine):
+    """The simulated host, in process."""
+
+    def __init__(self, root: Path, storage: str, **words: Any) -> None:
+        super().__init__("/usr/jails", "zroot/jails" if storage == "zfs" else None, "rl0")
+        root.mkdir(parents=True, exist_ok=True)
+        self.sim: SimulatedHost = fresh_host(root, storage, **{"racct": True, **words})
+        self.module("basejail", name=BASE, source="sets", url="file:///var/dist", **self.storage)
+        self.sim.commands.clear()
+
+    def ask(self, *argv: str, stdin: str = "") -> Result:
+        code, out, err = self.sim.run(list(argv), stdin)
+        return Result(argv, code, out, err)
+
+    def answer(self, module: str, options: Dict[str, Any], kill_at: Optional[int] = None) -> Dict[str, Any]:
+        self.sim.commands.clear()
+        self.sim.kill_at = kill_at
+        try:
+            return door.call(module, options, lambda: Host(self.sim.runner, str(self.sim.root)))
+        except SimulatedKill as death:
+            raise Killed() from death
+        finally:
+            self.sim.kill_at = None
+
+    def read(self, path: str) -> Optional[str]:
+        real = self.sim.real(path)
+        return real.read_text() if real.exists() else None
+
+    def write(self, path: str, text: str) -> None:
+        self.sim.real(path).parent.mkdir(parents=True, exist_ok=True)
+        self.sim.real(path).write_text(text)
+
+    def names(self, path: str) -> List[str]:
+        real = self.sim.real(path)
+        return sorted(os.listdir(real)) if real.is_dir() else []
+
+    def _aside(self, path: str) -> Path:
+        real = self.sim.real(path)
+        if os.path.lexists(real):
+            real.rename(real.with_name(real.name + ".aside"))
+        return real
+
+    def link(self, target: str, path: str) -> None:
+        os.symlink(self.sim.real(target), self._aside(path))
+
+    def fifo(self, path: str) -> None:
+        os.mkfifo(self._aside(path))
+
+    def boot(self) -> None:
+        from ansible_collections.cellblock.jails.tests.simulator.tools.system import reboot
+
+        self.write("/etc/rc.conf", (self.read("/etc/rc.conf") or "") + 'jail_enable="YES"\n')
+        reboot(self.sim)
+        self.write("/etc/rc.conf", (self.read("/etc/rc.conf") or "").replace('jail_enable="YES"\n', ""))
+
+
+class Remote(Machine):
+    """A FreeBSD host behind ssh: ``root@address[:port]``. Needs nothing there but ssh and Python."""
+
+    real = True
+    HOME = "/var/tmp/cellblock-acceptance"
+    DIST = f"{HOME}/dist"
+    # Enough of the host's own system for jails that boot: what a release's base.txz has, less what none needs.
+    PACKED = (
+        "bin", "lib", "libexec", "sbin", "etc", "root", "usr/bin", "usr/lib", "usr/libexec", "usr/sbin", "usr/share/misc",
+        "usr/share/zoneinfo", "usr/share/locale", "COPYRIGHT",
+    )
+
+    def __init__(self, target: str, place: str, dataset: Optional[str], python: str = "python3") -> None:
+        super().__init__(place, dataset, "")
+        where, _colon, port = target.partition(":")
+        self.target, self.port, self.python = where, port or "22", python
+
+    def ssh(self, command: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+        """Run a command line there."""
+        words = [
+            "ssh", "-p", self.port, "-o", "BatchMode=yes", "-o", "ControlMaster=auto", "-o", "ControlPersist=60",
+            "-o", "ControlPath=~/.ssh/cellblock-%C", self.target, command,
+        ]
+        return subprocess.run(words, input=stdin, capture_output=True, check=False, timeout=1800)
+
+    def ask(self, *argv: str, stdin: str = "") -> Result:
+        done = self.ssh(shlex.join(argv), stdin.encode())
+        return Result(argv, done.returncode, done.stdout.decode(errors="surrogateescape"), done.stderr.decode(errors="replace"))
+
+    def answer(self, module: str, options: Dict[str, Any], kill_at: Optional[int] = None) -> Dict[str, Any]:
+        asked = json.dumps({"module": module, "options": options, "kill_at": kill_at})
+        program = f"{self.HOME}/lib/ansible_collections/cellblock/jails/tests/acceptance/door.py"
+        done = self.ask("env", f"PYTHONPATH={self.HOME}/lib", self.python, "-B", program, stdin=asked)
+        if kill_at is not None and done.rc in (137, 265, -9, 255) and not done.out:
+            raise Killed()
+        assert done.out, done.err
+        return dict(json.loads(done.out.splitlines()[-1]))
+
+    def read(self, path: str) -> Optional[str]:
+        done = self.ask("cat", path)
+        return done.out if done.rc == 0 else None
+
+    def write(self, path: str, text: str) -> None:
+        self.run("mkdir", "-p", os.path.dirname(path))
+        self.run("tee", path, stdin=text)
+
+    def names(self, path: str) -> List[str]:
+        return sorted(self.ask("ls", "-A", path).out.splitlines())
+
+    def _aside(self, path: str) -> None:
+        self.ask("mv", path, f"{path}.aside")
+
+    def link(self, target: str, path: str) -> None:
+        self._aside(path)
+        self.run("ln", "-s", target, path)
+
+    def fifo(self, path: str) -> None:
+        self._aside(path)
+        self.run("mkfifo", path)
+
+    def boot(self) -> None:
+        self.run("service", "jail", "onestop")
+        self.run("service", "jail", "onestart")
+
+    # -- coming and going
+
+    def settle(self) -> None:
+        """Bring the collection there, and make what the cases need: an interface, a base, a dataset."""
+        self.run("mkdir", "-p", f"{self.HOME}/lib", self.DIST)
+        done = self.ssh(f"tar -xf - -C {self.HOME}/lib", _bundle())
+        assert done.returncode == 0, done.stderr
+        self.interface = self.run("ifconfig", "lo", "create").strip()
+        self.run("ifconfig", self.interface, "up")
+        if self.read(f"{self.DIST}/MANIFEST") is None:
+            packed = [name for name in self.PACKED if self.ask("test", "-e", f"/{name}").rc == 0]
+            self.run("tar", "--zstd", "-cf", f"{self.DIST}/base.txz", "--exclude", "./etc/ssh/ssh_host*", "-C", "/", *packed)
+            digest = self.run("sha256", "-q", f"{self.DIST}/base.txz").strip()
+            self.write(f"{self.DIST}/MANIFEST", f'base.txz\t{digest}\t1\tbase\t"Base system (MANDATORY)"\ton\n')
+        self.module("host_storage", path=self.place, dataset=self.dataset)
+        self.module("basejail", name=BASE, source="sets", url=f"file://{self.DIST}", **self.storage)
+
+    def leave(self) -> None:
+        """Take all of it away again."""
+        self.module("basejail", name=BASE, state="absent", **self.storage)
+        self.run("ifconfig", self.interface, "destroy")
+        if self.dataset:
+            self.run("zfs", "destroy", f"{self.dataset}/basejails")
+            self.run("zfs", "destroy", self.dataset)
+        else:
+            self.run("rmdir", f"{self.place}/basejails", self.place)
+
+
+def _bundle() -> bytes:
+    """What modules need there: ansible's module_utils and the collection's plugins, as Ansible would bring them."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w") as archive:
+        tree = Path(__file__).resolve().parents[2]
+        places = {Path(p).resolve(): "ansible/module_utils" for p in ansible.module_utils.__path__}
+        places[tree / "plugins" / "module_utils"] = "ansible_collections/cellblock/jails/plugins/module_utils"
+        places[tree / "plugins" / "modules"] = "ansible_collections/cellblock/jails/plugins/modules"
+        places[tree / "tests" / "acceptance"] = "ansible_collections/cellblock/jails/tests/acceptance"
+        for where, name in places.items():
+            for path in sorted(where.rglob("*.py")):
+                archive.add(path, f"{name}/{path.relative_to(where)}")
+        for name in ("ansible/__init__.py",):
+            archive.addfile(tarfile.TarInfo(name))
+    return stream.getvalue()
+
+
+def digest(text: str) -> str:
+    """A short name of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,215 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is never done: to others' jails, to files, by bad input, by a run that dies, by a hostile root."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Dict, List
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from .machine import BASE, Failed, Killed, Machine
+from .test_jails import INSIDE
+
+# -- others' jails
+
+
+def test_an_address_that_the_host_had_before_stays(machine: Machine) -> None:
+    machine.run("ifconfig", machine.interface, "inet", "10.99.0.20/24", "alias")
+    try:
+        machine.jails([machine.web()])
+        assert machine.running()["cbweb"]["ip4.addr"] == ["10.99.0.20"]
+        assert machine.jails([machine.web()])["steps"] == []
+        machine.jails([machine.web(state="stopped")])
+        assert "10.99.0.20/24" in machine.addresses()
+    finally:
+        machine.run("ifconfig", machine.interface, "inet", "10.99.0.20", "-alias")
+
+
+@pytest.mark.parametrize("state", ["started", "absent"])
+def test_a_foreign_jail_is_refused_with_the_reason(machine: Machine, state: str) -> None:
+    conf = "/etc/jail.conf.d/cbweb.conf"
+    machine.write(conf, 'cbweb { path = "/"; persist; }\n')
+    try:
+        with pytest.raises(Failed, match="was not made by us"):
+            machine.jails([machine.web(state=state)])
+        assert machine.jails([], prune=True)["steps"] == []
+        assert machine.read(conf) == 'cbweb { path = "/"; persist; }\n'
+    finally:
+        machine.run("rm", conf)
+
+
+def test_a_jail_that_somebody_runs_is_left_alone(machine: Machine) -> None:
+    machine.run("jail", "-c", "name=cbweb", "path=/", "persist")
+    try:
+        with pytest.raises(Failed, match="was not made by us"):
+            machine.jails([machine.web()])
+        assert machine.running()["cbweb"]["path"] == "/"
+    finally:
+        machine.run("jail", "-r", "cbweb")
+
+
+def test_a_directory_that_is_there_is_not_taken_over(machine: Machine) -> None:
+    machine.write(machine.path("precious"), "data")
+    try:
+        with pytest.raises(Failed, match="root: existing"):
+            machine.jails([machine.web()])
+        assert machine.read(machine.path("precious")) == "data"
+    finally:
+        machine.run("rm", "-r", machine.path("").rstrip("/"))
+
+
+def test_destroy_refuses_while_something_foreign_is_mounted_inside(machine: Machine) -> None:
+    machine.jails([machine.web()])
+    machine.run("mount", "-t", "nullfs", "/etc", machine.path("mnt"))
+    try:
+        with pytest.raises(Failed, match=machine.path("mnt")):
+            machine.jails([], prune=True)
+        assert "cbweb" in machine.running()
+    finally:
+        machine.run("umount", machine.path("mnt"))
+
+
+@pytest.mark.storage("zfs")
+def test_destroy_refuses_snapshots_and_children(machine: Machine) -> None:
+    machine.jails([machine.web(root="clone")])
+    top = f"{machine.dataset}/cbweb"
+    machine.run("zfs", "create", f"{top}/data")
+    with pytest.raises(Failed, match=f"{top}/data"):
+        machine.jails([], prune=True)
+    machine.run("zfs", "destroy", f"{top}/data")
+    machine.run("zfs", "snapshot", f"{top}@kept")
+    with pytest.raises(Failed, match=f"{top}@kept"):
+        machine.jails([], prune=True)
+    steps = machine.jails([{"name": "cbweb", "state": "absent", "destroy_snapshots": True}])["steps"]
+    assert f"cbweb: destroy {top}@kept" in steps
+
+
+# -- bad input
+
+BAD: List[Any] = [
+    ({"name": "7"}, "all digits"), ({"name": "a.b", "boot": False}, "neither declared"), ({"name": "φ"}, "ASCII"),
+    ({"name": "x" * 256}, "longer"), ({"name": "-rf"}, "misread"), ({"name": "a b"}, "misread"),
+    ({"ip4": ["224.0.0.1"]}, "not an address of a host"), ({"ip4": ["300.1.1.1"]}, "not an IP address"),
+    ({"ip4": ["nope0|10.0.0.9"]}, "does not exist"), ({"params": {"allow.raw_socket": True}}, "allow.raw_sockets"),
+    ({"params": {"allow.mount": "maybe"}}, "maybe"), ({"limits": {"memory": "1G"}}, "memory"),
+    ({"limits": {"wallclock": 5}}, "cannot deny"), ({"vnet": True}, "own network stack"), ({"base": None}, "needs a base"),
+    ({"devfs_ruleset": "devfsrules_jial"}, "devfsrules_jail"), ({"devfs_ruleset": "77"}, "not loaded"),
+    ({"root_password": "plain"}, "crypt"), ({"timezone": "Nowhere/City"}, "tzsetup"), ({"path": "/usr/jails/../x"}, "clean"),
+    ({"fib": 99}, "net.fibs"), ({"mounts": ["/a /b nullfs ro 0 0"]}, "not below"), ({"depend": ["nope"]}, "nope"),
+    ({"base": "nope-RELEASE"}, "basejail"),
+]
+
+
+@pytest.mark.parametrize("options, message", BAD, ids=[str(message) for _options, message in BAD])
+def test_bad_input_is_refused_before_anything_is_touched(machine: Machine, options: Dict[str, Any], message: str) -> None:
+    before = machine.picture()
+    for check in (True, False):
+        with pytest.raises(Failed, match=message):
+            machine.jails([machine.web(**options)], check=check)
+    assert machine.picture() == before
+
+
+VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(hook=VALUES.filter(lambda text: text.strip()), variable=VALUES, meta=VALUES.map(lambda text: text.replace(",", ";")))
+def test_odd_values_arrive_unharmed(machine: Machine, hook: str, variable: str, meta: str) -> None:
+    odd = {"exec": {"start": "", "stop": "", "poststop": hook}, "rc_conf": {"v": variable}, "params": {"meta.k": meta}}
+    declared = [machine.web(root="empty", base=None, state="present", **odd)]
+    machine.jails(declared)
+    assert machine.jails(declared)["steps"] == []
+    defined = machine.module("jail_info", **machine.storage)["jails"][0]["defined"]
+    assert defined["exec.poststop"] == [hook] and defined["meta.k"] == [meta]
+    machine.jails([], prune=True)
+
+
+def test_odd_values_reach_the_kernel_unharmed(machine: Machine) -> None:
+    meta = "owner=ops\nnote=a, b; \"c\" 'd' $e \\ # é\n"
+    machine.jails([machine.web(root="empty", base=None, params={"meta": meta, "env": "a=b"})])
+    jail = machine.running()["cbweb"]
+    assert (jail["meta"], jail["env"]) == (meta, "a=b")
+    assert machine.jails([machine.web(root="empty", base=None, params={"meta": meta, "env": "a=b"})])["steps"] == []
+
+
+# -- runs that die, and runs at once
+
+
+def test_a_run_killed_at_any_step_is_finished_by_the_next(machine: Machine) -> None:
+    first = [machine.web(root=machine.clone), machine.db(root="thick")]
+    changed = [machine.web(root=machine.clone, ip4=[f"{machine.interface}|10.99.0.22"], restart="always", hostname="other")]
+    for before, declared in (([], first), (first, changed)):
+        number = 0
+        while True:
+            machine.jails([], prune=True)
+            if before:
+                machine.jails(before)
+            try:
+                machine.jails(declared, prune=True, kill_at=number)
+                break
+            except Killed:
+                machine.jails(declared, prune=True)
+            assert set(machine.running()) == {jail["name"] for jail in declared}, f"killed before command {number}"
+            assert machine.jails(declared, prune=True)["steps"] == [], f"killed before command {number}"
+            number += 1
+        assert number > 5
+
+
+@pytest.mark.freebsd
+def test_two_runs_at_once_wait_for_each_other(machine: Machine) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        runs = [pool.submit(machine.jails, [jail]) for jail in (machine.web(), machine.db())]
+        assert all(run.result()["changed"] for run in runs)
+    assert set(machine.running()) == {"cbweb", "cbdb"}
+
+
+# -- a hostile root
+
+
+@pytest.mark.parametrize("place", ["etc", "etc/resolv.conf", "etc/rc.conf", "var", "var/db", "root", "root/.ssh", "etc/mail"])
+def test_links_planted_by_the_jail_are_never_followed(machine: Machine, place: str) -> None:
+    names = ("resolv.conf", "rc.conf", "master.passwd", "zoneinfo", "authorized_keys", "aliases")
+    machine.jails([machine.web(), machine.db()])
+    for name in names:
+        machine.write(f"/home/cbvictim/{name}", "untouched")
+    machine.link("/home/cbvictim/resolv.conf" if place.endswith(".conf") else "/home/cbvictim", machine.path(place))
+    try:
+        changed = machine.db(ip4=[f"{machine.interface}|10.99.0.33"])
+        told = machine.answer("jails", {"jails": [machine.web(**INSIDE), changed], **machine.storage})
+        assert {machine.read(f"/home/cbvictim/{name}") for name in names} == {"untouched"}
+        assert machine.names("/home/cbvictim") == sorted(names)
+        assert not told.get("failed") or "not followed" in told["failures"]["cbweb"]
+        assert machine.running()["cbdb"]["ip4.addr"] == ["10.99.0.33"]
+    finally:
+        machine.run("rm", "-r", "/home/cbvictim")
+
+
+def test_a_fifo_in_the_way_does_not_hang(machine: Machine) -> None:
+    machine.jails([machine.web(resolv_conf="copy")])
+    machine.fifo(machine.path("etc/resolv.conf"))
+    machine.jails([machine.web(resolv_conf="copy")])
+    assert machine.read(machine.path("etc/resolv.conf")) == machine.read("/etc/resolv.conf")
+
+
+# -- failures
+
+
+def test_a_start_that_fails_leaves_nothing_and_says_the_tools_own_words(machine: Machine) -> None:
+    before = machine.picture()
+    with pytest.raises(Failed, match="/usr/bin/false"):
+        machine.jails([machine.web(exec={"start": "/usr/bin/false"}, mounts=[{"src": "/etc", "dest": "/mnt"}])])
+    after = machine.picture()
+    before.pop("/etc/rc.conf"), after.pop("/etc/rc.conf")
+    assert after == before
+
+
+def test_a_base_with_jails_is_not_removed(machine: Machine) -> None:
+    machine.jails([machine.web(root=machine.clone)])
+    with pytest.raises(Failed, match="cbweb"):
+        machine.module("basejail", name=BASE, state="absent", **machine.storage)
+    assert "cbweb" in machine.running()

@@ -1,0 +1,267 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Declared jails in, running jails out: their lives, their changes, their boot."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+import pytest
+
+from .machine import BASE, Failed, Machine
+
+INSIDE: Dict[str, Any] = {
+    "rc_conf": {"rpcbind_enable": "NO", "network_interfaces": "", "motd": 'a "b" $c `d` \\ é'}, "resolv_conf": "copy",
+    "timezone": "Europe/Athens", "root_password": "$6$salt$hash", "aliases": {"root": "ops@example.org"},
+    "authorized_keys": ["ssh-ed25519 AAAA me"],
+}
+FULL: Dict[str, Any] = {
+    **INSIDE, "limits": {"memoryuse": "512M", "maxproc": 100}, "cpuset": "0", "fib": 0,
+    "params": {"allow.raw_sockets": True, "children.max": 2},
+}
+
+
+def full(machine: Machine, **options: Any) -> Dict[str, Any]:
+    """A jail with everything that this host can give."""
+    kept = {key: value for key, value in FULL.items() if key != "limits" or machine.limits_work}
+    return machine.web(**kept, **options)
+
+
+@pytest.mark.parametrize("style", ["jail_conf", "rc_conf"])
+@pytest.mark.parametrize("root", ["thin", "thick", "clone"])
+def test_a_declared_jail_runs_and_the_second_run_has_nothing_to_do(machine: Machine, style: str, root: str) -> None:
+    if root == "clone" and machine.dataset is None:
+        pytest.skip("a clone needs ZFS")
+    declared = [full(machine, root=root, boot_style=style)]
+    predicted = machine.jails(declared, check=True)
+    assert machine.running() == {} and "cbweb" not in machine.names(machine.place)
+    done = machine.jails(declared)
+    assert done["changed"] and done["steps"] == predicted["steps"] and done["diff"] == predicted["diff"]
+    assert "$6$" not in repr(done)
+    jail = machine.running()["cbweb"]
+    assert jail["ip4.addr"] == ["10.99.0.20"] and jail["allow.raw_sockets"] is True and jail["children.max"] == "2"
+    assert jail["devfs_ruleset"] == "4" and jail["path"] == f"{machine.place}/cbweb" and jail["enforce_statfs"] == "2"
+    assert "10.99.0.20/32" in machine.addresses()
+    assert machine.read(machine.path("etc/fstab")) == ""
+    assert 'network_interfaces=""' in str(machine.read(machine.path("etc/rc.conf")))
+    assert machine.read(machine.path("etc/resolv.conf")) == machine.read("/etc/resolv.conf")
+    assert "root:$6$salt$hash:" in str(machine.read(machine.path("etc/master.passwd")))
+    assert "$6$" not in str(machine.read(machine.path("etc/passwd")))
+    assert "root: ops@example.org\n" in str(machine.read(machine.path("etc/mail/aliases")))
+    if machine.limits_work:
+        assert {"jail:cbweb:memoryuse:deny=536870912", "jail:cbweb:maxproc:deny=100"} <= machine.rules()
+    again = machine.jails(declared)
+    assert (again["changed"], again["steps"]) == (False, [])
+    assert machine.jails(declared, check=True)["changed"] is False
+
+
+def test_an_empty_root_and_one_that_is_there(machine: Machine) -> None:
+    empty = {"name": "cbempty", "root": "empty", "params": {"persist": True}}
+    place = f"{machine.place}/cbgiven"
+    machine.write(f"{place}/etc/keep", "kept")
+    given = {"name": "cbgiven", "depend": ["cbempty"], "root": "existing", "path": place, "exec": {"start": "", "stop": ""}, "params": {"mount.devfs": False}}
+    try:
+        machine.jails([empty, given])
+        assert list(machine.running()) == ["cbempty", "cbgiven"]
+        assert machine.jails([empty, given])["changed"] is False
+        machine.jails([], prune=True)
+        assert machine.read(f"{place}/etc/keep") == "kept"
+    finally:
+        machine.run("rm", "-r", place)
+
+
+@pytest.mark.storage("zfs")
+def test_quota_and_reservation_of_a_dataset(machine: Machine) -> None:
+    machine.jails([machine.web(root="clone", quota="256M", reservation="1M")])
+    told = machine.run("zfs", "get", "-Hp", "-o", "value", "quota,reservation", f"{machine.dataset}/cbweb").split()
+    assert told == [str(256 << 20), str(1 << 20)]
+    steps = machine.jails([machine.web(root="clone", quota="512M", reservation="1M")])["steps"]
+    assert steps == [f"cbweb: set quota of {machine.dataset}/cbweb to {512 << 20}"]
+
+
+@pytest.mark.parametrize("style", ["jail_conf", "rc_conf"])
+def test_the_same_jails_come_up_after_a_boot_in_the_same_order(machine: Machine, style: str) -> None:
+    first = {"name": "cbfirst", "base": BASE, "ip4": [f"{machine.interface}|10.99.0.31"], "boot_order": 5, "boot_style": style}
+    declared = [machine.web(boot_style=style), machine.db(boot_style=style), first]
+    machine.jails(declared)
+    assert 'jail_list="cbfirst cbweb cbdb"' in str(machine.read("/etc/rc.conf"))
+    machine.boot()
+    assert list(machine.running()) == ["cbfirst", "cbweb", "cbdb"]
+    assert machine.jails(declared)["steps"] == []
+
+
+def test_others_entries_of_jail_list_stay(machine: Machine) -> None:
+    text = str(machine.read("/etc/rc.conf"))
+    machine.write("/etc/rc.conf", text + 'jail_list="cbother"  # by hand\n')
+    machine.jails([machine.web()])
+    assert 'jail_list="cbother cbweb"  # by hand\n' in str(machine.read("/etc/rc.conf"))
+    machine.jails([], prune=True)
+    assert machine.read("/etc/rc.conf") == text + 'jail_list="cbother"  # by hand\n'
+    machine.write("/etc/rc.conf", text)
+
+
+def test_states(machine: Machine) -> None:
+    machine.jails([machine.web(state="present")])
+    assert machine.running() == {} and machine.addresses().isdisjoint({"10.99.0.20/32"})
+    machine.jails([machine.web(state="started")])
+    jid = machine.running()["cbweb"]["jid"]
+    machine.jails([machine.web(state="restarted")])
+    assert machine.running()["cbweb"]["jid"] != jid
+    machine.jails([machine.web(state="stopped")])
+    assert machine.running() == {} and "10.99.0.20/32" not in machine.addresses()
+    assert not [node for node in machine.mounted() if node.startswith(machine.path(""))]
+    assert machine.jails([machine.web(state="stopped")])["steps"] == []
+    machine.jails([machine.web(state="absent")])
+    assert "cbweb" not in machine.names(machine.place)
+
+
+def test_one_jail_by_the_module_jail(machine: Machine) -> None:
+    machine.jails([machine.db()])
+    told = machine.module("jail", **machine.web(), **machine.storage)
+    assert told["changed"] and set(machine.running()) == {"cbweb", "cbdb"}
+    assert machine.module("jail", **machine.web(), **machine.storage)["changed"] is False
+    machine.module("jail", name="cbweb", state="absent", **machine.storage)
+    assert set(machine.running()) == {"cbdb"}
+
+
+# -- changes
+
+
+def test_what_can_change_live_changes_live(machine: Machine) -> None:
+    machine.jails([machine.web(params={"allow.raw_sockets": True})])
+    jid = machine.running()["cbweb"]["jid"]
+    ip4 = [f"{machine.interface}|10.99.0.21"]
+    changed = [machine.web(ip4=ip4, hostname="new.example.org", params={"securelevel": 2, "allow.mount": True, "enforce_statfs": 1})]
+    machine.jails(changed)
+    jail = machine.running()["cbweb"]
+    assert jail["jid"] == jid
+    assert (jail["host.hostname"], jail["securelevel"], jail["allow.raw_sockets"]) == ("new.example.org", "2", False)
+    assert (jail["ip4.addr"], jail["allow.mount"], jail["enforce_statfs"]) == (["10.99.0.21"], True, "1")
+    assert "10.99.0.21/32" in machine.addresses() and "10.99.0.20/32" not in machine.addresses()
+    assert machine.jails(changed)["steps"] == []
+
+
+@pytest.mark.parametrize("change", ["hook", "mount"])
+def test_what_needs_a_restart_waits_or_restarts_by_policy(machine: Machine, change: str) -> None:
+    options: Dict[str, Any] = {"exec": {"prestart": "/usr/bin/true"}} if change == "hook" else {
+        "mounts": [{"src": "/var/log", "dest": "/mnt", "opts": "ro"}]
+    }
+    machine.jails([machine.web()])
+    jid = machine.running()["cbweb"]["jid"]
+    machine.jails([machine.web(**options)])
+    told = machine.jails([machine.web(**options)])
+    assert told["steps"] == [] and told["jails"]["cbweb"]["restart_waits"]
+    info = machine.module("jail_info", **machine.storage)["jails"]
+    assert [jail["restart_waits"] for jail in info if jail["name"] == "cbweb"] == [told["jails"]["cbweb"]["restart_waits"]]
+    assert machine.running()["cbweb"]["jid"] == jid
+    machine.jails([machine.web(restart="if_needed", **options)])
+    assert machine.running()["cbweb"]["jid"] != jid
+    assert (machine.path("mnt") in machine.mounted()) == (change == "mount")
+    told = machine.jails([machine.web(restart="if_needed", **options)])
+    assert told["steps"] == [] and told["jails"]["cbweb"]["restart_waits"] == []
+
+
+def test_a_change_of_one_jail_restarts_no_other(machine: Machine) -> None:
+    declared = [machine.web(), machine.db(depend=["cbweb"])]
+    machine.jails(declared)
+    jid = machine.running()["cbdb"]["jid"]
+    machine.jails([machine.web(state="restarted"), declared[1]])
+    assert machine.running()["cbdb"]["jid"] == jid
+
+
+def test_a_cpu_set_is_given_taken_and_brought_back_without_a_restart(machine: Machine) -> None:
+    machine.jails([machine.web()])
+    every = machine.run("cpuset", "-g", "-j", "cbweb").splitlines()[0].partition("mask: ")[2]
+    if every == "0":
+        pytest.skip("this host has one CPU")
+    jid = machine.running()["cbweb"]["jid"]
+
+    def mask() -> str:
+        return machine.run("cpuset", "-g", "-j", "cbweb").splitlines()[0].partition("mask: ")[2]
+
+    machine.jails([machine.web(cpuset="0")])
+    assert mask() == "0"
+    machine.run("cpuset", "-l", "1", "-j", "cbweb")
+    assert machine.jails([machine.web(cpuset="0")])["changed"]
+    assert mask() == "0"
+    machine.jails([machine.web()])
+    assert mask() == every and machine.running()["cbweb"]["jid"] == jid
+    assert machine.jails([machine.web()])["changed"] is False
+
+
+def test_limits_are_set_changed_and_taken_away(machine: Machine) -> None:
+    if not machine.limits_work:
+        pytest.skip("kern.racct.enable is 0 on this host")
+    others = "jail:cbother:maxproc:deny=7"
+    machine.run("rctl", "-a", others)
+    try:
+        machine.jails([machine.web(limits={"maxproc": 50, "pcpu": 80, "readbps": "10M"})])
+        ours = {"jail:cbweb:maxproc:deny=50", "jail:cbweb:pcpu:deny=80", "jail:cbweb:readbps:throttle=10485760"}
+        assert machine.rules() == ours | {others}
+        machine.jails([machine.web(limits={"maxproc": {"amount": 60, "action": "log"}})])
+        assert machine.rules() == {"jail:cbweb:maxproc:log=60", others}
+        assert "jail:cbweb:maxproc:log=60" in str(machine.read("/etc/rctl.conf"))
+        machine.jails([machine.web()])
+        assert machine.rules() == {others}
+    finally:
+        machine.run("rctl", "-r", others)
+
+
+# -- many
+
+
+@pytest.mark.parametrize("number", [20, 100])
+def test_many_jails_in_one_call(machine: Machine, number: int) -> None:
+    if machine.real and number > 20 and machine.dataset is None:
+        pytest.skip("100 copies take the disk of a small host; with ZFS they are clones")
+    declared = [
+        {"name": f"cb{place}", "base": BASE, "root": machine.clone, "ip4": [f"{machine.interface}|10.99.1.{place + 1}"], "exec": {"start": "", "stop": ""}}
+        for place in range(number)
+    ]
+    machine.jails(declared, parallel=4)
+    assert len(machine.running()) == number
+    assert machine.jails(declared)["steps"] == []
+    machine.jails(declared[:1], prune=True)
+    assert list(machine.running()) == ["cb0"]
+
+
+def test_a_failing_jail_does_not_stop_the_others(machine: Machine) -> None:
+    with pytest.raises(Failed) as failure:
+        machine.jails([machine.web(exec={"start": "/usr/bin/false"}), machine.db()])
+    assert set(failure.value.told["failures"]) == {"cbweb"} and "/usr/bin/false" in str(failure.value)
+    assert set(machine.running()) == {"cbdb"} and "cbweb" not in machine.names(machine.place)
+    assert 'jail_list="cbdb"' in str(machine.read("/etc/rc.conf"))
+    machine.jails([machine.web(), machine.db()])
+    assert set(machine.running()) == {"cbweb", "cbdb"}
+
+
+# -- nested, and what jail_info tells
+
+
+def test_a_child_jail_lives_in_its_parent(machine: Machine) -> None:
+    child = {"name": "cbweb.inner", "root": "empty", "path": machine.path("inner"), "boot": False, "exec": {"start": "", "stop": ""}}
+    parent = machine.web(params={"children.max": 5})
+    machine.jails([parent, child])
+    assert list(machine.running()) == ["cbweb", "cbweb.inner"]
+    assert machine.jails([parent, child])["steps"] == []
+
+
+def test_jail_info_tells_all_there_is(machine: Machine) -> None:
+    machine.jails([machine.web(), machine.db(state="stopped")])
+    machine.run("jail", "-c", "name=cbforeign", "path=/", "persist")
+    try:
+        told = machine.module("jail_info", **machine.storage)
+        found = {jail["name"]: jail for jail in told["jails"]}
+        assert told["schema_version"] == 1 and set(found) == {"cbweb", "cbdb", "cbforeign"}
+        assert {name: jail["state"] for name, jail in found.items()} == {"cbweb": "running", "cbdb": "stopped", "cbforeign": "running"}
+        assert {name: jail["managed"] for name, jail in found.items()} == {"cbweb": True, "cbdb": True, "cbforeign": False}
+        assert found["cbweb"]["ip4"] == ["10.99.0.20"] and found["cbweb"]["boot_position"] == 1 and found["cbweb"]["drift"] == []
+        machine.run("jail", "-m", "name=cbweb", "securelevel=1")
+        drift = machine.module("jail_info", **machine.storage)["jails"]
+        assert not [jail for jail in drift if jail["name"] == "cbweb" and jail["drift"]]  # securelevel was not declared
+        machine.run("jail", "-m", "name=cbweb", "host.hostname=elsewhere")
+        drift = machine.module("jail_info", **machine.storage)["jails"]
+        assert [jail["drift"] for jail in drift if jail["name"] == "cbweb"] != [[]]
+    finally:
+        machine.run("jail", "-r", "cbforeign")
