@@ -16,6 +16,7 @@ INSIDE: Dict[str, Any] = {
     "timezone": "Europe/Athens", "root_password": "$6$salt$hash", "aliases": {"root": "ops@example.org"},
     "authorized_keys": ["ssh-ed25519 AAAA me"],
 }
+ROOTS = ["thin", "thick", pytest.param("clone", marks=pytest.mark.storage("zfs"))]
 FULL: Dict[str, Any] = {
     **INSIDE, "limits": {"memoryuse": "512M", "maxproc": 100}, "cpuset": "0", "fib": 0,
     "params": {"allow.raw_sockets": True, "children.max": 2},
@@ -29,10 +30,8 @@ def full(machine: Machine, **options: Any) -> Dict[str, Any]:
 
 
 @pytest.mark.parametrize("style", ["jail_conf", "rc_conf"])
-@pytest.mark.parametrize("root", ["thin", "thick", "clone"])
+@pytest.mark.parametrize("root", ROOTS)
 def test_a_declared_jail_runs_and_the_second_run_has_nothing_to_do(machine: Machine, style: str, root: str) -> None:
-    if root == "clone" and machine.dataset is None:
-        pytest.skip("a clone needs ZFS")
     declared = [full(machine, root=root, boot_style=style)]
     predicted = machine.jails(declared, check=True)
     assert machine.running() == {} and "cbweb" not in machine.names(machine.place)

@@ -1,0 +1,131 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bases, devfs rulesets, and the host's own settings."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+import pytest
+
+from .machine import Failed, Machine, Remote
+
+BASICS = ["include $devfsrules_hide_all", "include $devfsrules_unhide_basic", "include $devfsrules_unhide_login"]
+
+
+def dist(machine: Machine) -> str:
+    """The directory of the host with a release's sets."""
+    return Remote.DIST if machine.real else "/var/dist"
+
+
+# -- bases
+
+
+def test_a_base_comes_whole_and_goes_whole(machine: Machine) -> None:
+    options: Dict[str, Any] = {"name": "second", "source": "sets", "url": dist(machine), **machine.storage}
+    predicted = machine.module("basejail", check=True, **options)
+    assert "second" not in machine.names(f"{machine.place}/basejails")
+    done = machine.module("basejail", **options)
+    assert done["steps"] == predicted["steps"] != []
+    assert "libc.so.7" in machine.names(f"{machine.place}/basejails/second/lib")
+    assert machine.module("basejail", **options)["changed"] is False
+    machine.module("basejail", name="second", state="absent", **machine.storage)
+    assert "second" not in machine.names(f"{machine.place}/basejails")
+
+
+def test_a_set_that_is_not_what_its_manifest_says_is_refused(machine: Machine) -> None:
+    manifest = str(machine.read(f"{dist(machine)}/MANIFEST"))
+    sets = f"{dist(machine)}-broken"
+    machine.write(f"{sets}/MANIFEST", manifest)
+    machine.write(f"{sets}/base.txz", "not what it says")
+    try:
+        with pytest.raises(Failed, match="sha256|checksum|MANIFEST"):
+            machine.module("basejail", name="second", url=sets, **machine.storage)
+        with pytest.raises(Failed, match="sha256"):
+            machine.module("basejail", name="second", url=dist(machine), manifest_sha256="0" * 64, **machine.storage)
+        assert "second" not in machine.names(f"{machine.place}/basejails")
+    finally:
+        machine.run("rm", "-r", sets)
+
+
+def test_a_base_that_is_killed_while_it_grows_is_finished_by_the_next_run(machine: Machine) -> None:
+    from .machine import Killed
+
+    options: Dict[str, Any] = {"name": "second", "source": "sets", "url": dist(machine), **machine.storage}
+    number = 0
+    while True:
+        try:
+            machine.module("basejail", kill_at=number, **options)
+            break
+        except Killed:
+            machine.module("basejail", **options)
+        assert machine.module("basejail", **options)["changed"] is False, f"killed before command {number}"
+        machine.module("basejail", name="second", state="absent", **machine.storage)
+        number += 1
+    assert number > 2
+    machine.module("basejail", name="second", state="absent", **machine.storage)
+
+
+# -- devfs rulesets
+
+
+def test_a_ruleset_is_made_loaded_changed_and_removed(machine: Machine) -> None:
+    options: Dict[str, Any] = {"name": "devfsrules_cb", "number": 4242, "rules": [*BASICS, "path 'bpf*' unhide"]}
+    predicted = machine.module("devfs_ruleset", check=True, **options)
+    done = machine.module("devfs_ruleset", **options)
+    assert done["steps"] == predicted["steps"] and done["number"] == 4242
+    try:
+        shown = machine.run("devfs", "rule", "-s", "4242", "show")
+        assert "include 1" in shown and "path bpf* unhide" in shown
+        assert machine.module("devfs_ruleset", **options)["changed"] is False
+        machine.run("devfs", "rule", "-s", "4242", "delset")
+        assert machine.module("devfs_ruleset", **options)["changed"] is True
+        machine.module("devfs_ruleset", **{**options, "rules": [*BASICS, "path mem unhide mode 600"]})
+        shown = machine.run("devfs", "rule", "-s", "4242", "show")
+        assert "bpf" not in shown and "path mem" in shown
+        machine.run("service", "devfs", "restart")
+        assert machine.run("devfs", "rule", "-s", "4242", "show") == shown
+    finally:
+        machine.module("devfs_ruleset", name="devfsrules_cb", state="absent")
+    assert "4242" not in machine.run("devfs", "rule", "showsets").split()
+
+
+TRAPS = [
+    ({"name": "devfsrules_cb", "rules": ["include $devfsrules_jail"]}, "hide"),
+    ({"name": "dash-ed", "rules": BASICS}, "dash|name"),
+    ({"name": "devfsrules_cb", "number": 70000, "rules": BASICS}, "range|65535"),
+    ({"name": "devfsrules_cb", "number": 4, "rules": BASICS}, "devfsrules_jail"),
+    ({"name": "devfsrules_cb", "rules": ["path mem unhid"]}, "unhid"),
+    ({"name": "devfsrules_cb", "rules": ["include $devfsrules_nope"]}, "devfsrules_nope"),
+]
+
+
+@pytest.mark.parametrize("options, message", TRAPS, ids=[message for _options, message in TRAPS])
+def test_a_ruleset_that_would_be_a_trap_is_refused(machine: Machine, options: Dict[str, Any], message: str) -> None:
+    before = machine.picture()
+    with pytest.raises(Failed, match=message):
+        machine.module("devfs_ruleset", **options)
+    assert machine.picture() == before
+
+
+# -- settings
+
+
+def test_settings_are_brought_and_what_waits_for_a_reboot_is_said(machine: Machine) -> None:
+    fibs = int(machine.run("sysctl", "-n", "net.fibs")) + 1
+    options: Dict[str, Any] = {"rc_conf": {"cb_odd": 'a "b" $c', "cb_flag": True}, "loader_conf": {"cb_tunable": "7"}, "fibs": fibs}
+    predicted = machine.module("host_settings", check=True, **options)
+    done = machine.module("host_settings", **options)
+    assert done["steps"] == predicted["steps"]
+    assert machine.run("sysctl", "-n", "net.fibs").strip() == str(fibs)
+    assert machine.run("sysrc", "-n", "cb_odd") == 'a "b" $c\n'
+    assert 'cb_tunable="7"' in str(machine.read("/boot/loader.conf"))
+    assert machine.module("host_settings", **options)["changed"] is False
+    machine.module("host_settings", rc_conf={"cb_odd": None, "cb_flag": None}, loader_conf={"cb_tunable": None})
+    assert "cb_" not in str(machine.read("/etc/rc.conf")) + str(machine.read("/boot/loader.conf"))
+
+
+def test_listeners_are_told(machine: Machine) -> None:
+    told = machine.module("listeners_info")
+    assert {one["address"] for one in told["open"]} == {"*"} and 22 in {one["port"] for one in told["open"]}
