@@ -22,6 +22,7 @@ STATE = ".simulator/state.json"
 # As a real host answered `jexec t1 env` over ssh, commands.json.
 ENVIRONMENT = {
     "HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/sh", "LANG": "C.UTF-8",
+    "SSH_CONNECTION": "10.10.10.1 44556 10.10.10.10 22",
     "PATH": "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/bin",
 }
 # OpenSSH's options that take a value.

@@ -221,6 +221,13 @@ def false(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     return 1, "", ""
 
 
+@tool("reboot")
+def reboot_tool(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """reboot(8), and the host is up again when it answers."""
+    reboot(host)
+    return 0, "", ""
+
+
 def reboot(host: SimulatedHost) -> None:
     """Everything stops; then what rc(8) does: rulesets, limits, jails in order."""
     state = host.state
