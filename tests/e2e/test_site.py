@@ -101,3 +101,21 @@ def test_without_pipelining_and_by_tags(tmp_path: Path) -> None:
     assert site.state()["jails"] == {}
     site.play("--tags", "jail")
     assert len(site.state()["jails"]) == 2
+
+
+def test_users_are_let_into_listed_jails_and_no_longer(tmp_path: Path) -> None:
+    site = Site(tmp_path, "jail_conf")
+    site.play("--tags", "host_prepare_settings")
+    top = tmp_path / "hosts/talk/root"
+    doas = top / "usr/local/bin/doas"  # not of the base system: here it finds every file good
+    doas.write_text("#!/bin/sh\n")
+    doas.chmod(0o755)
+    words = ["--tags", "host_prepare_jexec", "-e", '{"host_prepare_jexec": "doas", "host_prepare_jexec_users": {"deploy": ["web", "db"]}}']
+    assert changed(site.play("--check", *words)) > 0 and not (top / "usr/local/etc/doas.conf").exists()
+    site.play(*words)
+    assert "permit nopass deploy as root cmd /usr/local/libexec/cellblock-jexec\n" in site.read("usr/local/etc/doas.conf")
+    assert "deploy web db\n" in site.read("usr/local/etc/cellblock-jexec.conf")
+    assert (top / "usr/local/libexec/cellblock-jexec").stat().st_mode & 0o777 == 0o755
+    assert changed(site.play(*words)) == 0
+    site.play("--tags", "host_prepare_jexec", "-e", "host_prepare_jexec=absent")
+    assert "deploy" not in site.read("usr/local/etc/doas.conf") and not (top / "usr/local/libexec/cellblock-jexec").exists()

@@ -103,9 +103,8 @@ def test_a_root_that_is_none(root: str) -> None:
         remote.chroot(root, None, "true")
 
 
-def test_the_wrapper_of_the_documentation(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[4] / "docs/jexec.md").read_text(encoding="utf-8")
-    script = text.split("```sh\n")[1].split("```")[0]
+def test_the_wrapper_that_host_prepare_installs(tmp_path: Path) -> None:
+    script = (Path(__file__).parents[4] / "roles/host_prepare/files/cellblock-jexec").read_text(encoding="utf-8")
     (tmp_path / "list").write_text("deploy web db\n")
     (tmp_path / "jexec").write_text('#!/bin/sh\nprintf "[%s]" "$@"\n')
     (tmp_path / "jexec").chmod(0o755)
@@ -113,10 +112,10 @@ def test_the_wrapper_of_the_documentation(tmp_path: Path) -> None:
         "PATH=/sbin", f"PATH={tmp_path}:/sbin"
     )
 
-    def run(who: str, *words: str) -> tuple[int, str]:
+    def run(who: str, *words: str, **more: str) -> tuple[int, str]:
         done = subprocess.run(
             ["/bin/sh", "-c", script, "wrapper", *words],
-            env={"DOAS_USER": who},
+            env={"DOAS_USER": who, **more},
             capture_output=True,
             text=True,
             check=False,
@@ -132,3 +131,5 @@ def test_the_wrapper_of_the_documentation(tmp_path: Path) -> None:
     assert run("deploy", "-l", "*", "id")[0] == 77
     assert run("other", "-l", "web", "id")[0] == 77
     assert run("deploy", "-u", "root", "web", "id")[0] == 64
+    assert run("", "-l", "web", "id", SUDO_USER="deploy") == (0, "[-l][web][id]")
+    assert run("deploy", "-l", "web", "id", SUDO_USER="other")[0] == 77
