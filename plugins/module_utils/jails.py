@@ -137,7 +137,16 @@ class Planner:
         ]
         self.result.settle = lambda failed: self._settle(changes, after_before, failed)
         self.result.facts = self._facts(changes)
+        self._warn_of_parallel_start()
         return self.result
+
+    def _warn_of_parallel_start(self) -> None:
+        depending = [jail.name for jail in self.jails if jail.depend and jail.boot and jail.state != "absent"]
+        if depending and self.seen.rc.get("jail_parallel_start", "NO").lower() in ("yes", "true", "on", "1"):
+            self.result.warnings.append(
+                f"jail_parallel_start is on: at boot rc.d/jail starts all jails at once, and {', '.join(depending)} may come up "
+                "before what they depend on"
+            )
 
     def _check_storage(self) -> None:
         top = self.request.storage_dataset

@@ -107,10 +107,13 @@ def test_a_jail_with_a_network_of_its_own(machine: Machine, epair: str, style: s
 def test_a_flavour_is_laid_over_and_its_script_runs_once(machine: Machine) -> None:
     flavour = "/var/tmp/cbflavour"
     machine.write(f"{flavour}/etc/issue", "flavoured\n")
-    machine.write(f"{flavour}/ezjail.flavour", "#!/bin/sh\necho ran >> /var/log/flavour\n")
+    machine.write(f"{flavour}/flavour.sh", "#!/bin/sh\nhostname >> /var/log/flavour\n")
     try:
-        told = machine.jails([machine.web(flavour=flavour)])
-        assert machine.read(machine.path("etc/issue")) == "flavoured\n", told
+        machine.jails([machine.web(flavour=flavour)])
+        assert machine.read(machine.path("etc/issue")) == "flavoured\n"
+        machine.jails([machine.web(flavour=flavour, state="restarted")])
+        assert machine.jails([machine.web(flavour=flavour)])["steps"] == []
+        assert machine.read(machine.path("var/log/flavour")) == "cbweb\n"
     finally:
         machine.run("rm", "-r", flavour)
 

@@ -90,6 +90,15 @@ def test_the_same_jails_come_up_after_a_boot_in_the_same_order(machine: Machine,
     assert machine.jails(declared)["steps"] == []
 
 
+def test_a_parallel_start_that_would_not_keep_dependencies_is_warned_of(machine: Machine) -> None:
+    text = str(machine.read("/etc/rc.conf"))
+    machine.write("/etc/rc.conf", text + 'jail_parallel_start="YES"\n')
+    web = machine.web(state="present")
+    assert "cbdb" in str(machine.jails([web, machine.db(state="present", depend=["cbweb"])]).get("warnings"))
+    machine.jails([], prune=True)
+    machine.write("/etc/rc.conf", text)
+
+
 def test_others_entries_of_jail_list_stay(machine: Machine) -> None:
     text = str(machine.read("/etc/rc.conf"))
     machine.write("/etc/rc.conf", text + 'jail_list="cbother"  # by hand\n')
