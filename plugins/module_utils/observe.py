@@ -135,7 +135,7 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
         sets = host.run(["devfs", "rule", "showsets"]).out.split()
         seen.loaded_rulesets = frozenset(int(number) for number in sets)
     for jail in jails:
-        _look_at(host, seen, jail)
+        _look_at(host, seen, jail, jails)
     paths = {jail.base_path(storage_path) for jail in jails if jail.base} | {storage_path}
     for facts in seen.marks().values():
         paths |= {str(facts.get("path")), partial(str(facts.get("path")))}
@@ -212,7 +212,22 @@ def _directory(host: Host, seen: Observed, path: str) -> bool:
     return path in seen.directories
 
 
-def _look_at(host: Host, seen: Observed, jail: Jail) -> None:
+def _enclosing(seen: Observed, jails: Sequence[Jail], path: str) -> str:
+    """The innermost root of another jail that a path is below; "" when there is none."""
+    roots = {jail.path for jail in jails} | {str(jail.get("path")) for jail in seen.running.values()}
+    return max((root for root in roots if len(root) > 1 and path.startswith(root + "/")), key=len, default="")
+
+
+def _look_at(host: Host, seen: Observed, jail: Jail, jails: Sequence[Jail]) -> None:
+    outer = _enclosing(seen, jails, jail.path) if jail.path else ""
+    if outer:
+        try:
+            host.tree(outer).listdir(jail.path[len(outer):])
+        except FileNotFoundError:
+            pass
+        except UnsafePath as error:  # planted by whoever is root in the outer jail
+            seen.unsafe[jail.name] = error
+            return
     if not jail.path or not _directory(host, seen, jail.path):
         return
     tree = host.tree(jail.path)

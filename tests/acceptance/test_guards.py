@@ -189,6 +189,20 @@ def test_links_planted_by_the_jail_are_never_followed(machine: Machine, place: s
         machine.run("rm", "-r", "/home/cbvictim")
 
 
+@pytest.mark.parametrize("root", ["sub", "sub/inner"])
+def test_a_link_that_a_parent_jail_plants_does_not_move_its_childs_root(machine: Machine, root: str) -> None:
+    machine.write("/home/cbvictim/inner/kept", "untouched")
+    machine.jails([machine.web()])
+    machine.link("/home/cbvictim", machine.path("sub"))
+    child = {"name": "cbweb.kid", "root": "empty", "path": machine.path(root), "boot": False, "exec": {"start": "", "stop": ""}}
+    try:
+        with pytest.raises(Failed, match="not followed"):
+            machine.jails([machine.web(), child])
+        assert machine.names("/home/cbvictim") == ["inner"] and machine.names("/home/cbvictim/inner") == ["kept"]
+    finally:
+        machine.run("rm", "-r", "/home/cbvictim")
+
+
 def test_a_fifo_in_the_way_does_not_hang(machine: Machine) -> None:
     machine.jails([machine.web(resolv_conf="copy")])
     machine.fifo(machine.path("etc/resolv.conf"))
