@@ -183,7 +183,10 @@ restart:
   default: never
 adopt:
   description:
-    - Takes over a jail that is defined or running already, and was not made by us.
+    - Takes over a jail that is defined or running already, and was not made by us. It goes on running.
+    - The definition in C(/etc/jail.conf.d/NAME.conf), or the variables C(jail_NAME_*) in C(/etc/rc.conf), make place for ours,
+      as check mode and diff show beforehand. A block in C(/etc/jail.conf) stays, with a warning. What rc.d/jail would read in
+      place of ours is an error.
   type: bool
   default: false
 destroy_snapshots:

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Collection, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.definition import (
     MARK,
     Definition,
     infix,
     rc_lines,
+    rc_variables,
     read_mark,
 )
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
@@ -20,13 +21,17 @@ from ansible_collections.cellblock.jails.plugins.module_utils.observe import Obs
 Defined = Sequence[Tuple[str, Optional[Definition]]]
 
 
-def rc_conf_before(seen: Observed, defined: Defined) -> str:
+def rc_conf_before(seen: Observed, defined: Defined, adopted: Collection[str] = ()) -> str:
     """rc.conf before the jails are touched: the definitions in the old style are there, to start by.
 
     A jail that leaves keeps its group until it is gone: the group is its mark.
+
+    :param adopted: jails whose variables in another's hand make place for our definition.
     """
     text = seen.rc_conf
     for name, definition in defined:
+        if name in adopted:
+            text = rc_conf.edit(text, dict.fromkeys(rc_variables(text, name)))
         old = seen.groups.get(name)
         if definition is not None and definition.style == "rc_conf":
             if old != definition:
@@ -54,11 +59,16 @@ def _find(text: str, name: str) -> "Optional[tuple[int, int]]":
     return None
 
 
-def rc_conf_after(seen: Observed, text: str, defined: Defined, whole: bool) -> str:
-    """rc.conf after the jails were touched: no group of what is gone, and jail_list in boot order."""
+def rc_conf_after(seen: Observed, text: str, defined: Defined, whole: bool, adopted: Collection[str] = ()) -> str:
+    """rc.conf after the jails were touched: no group of what is gone, and jail_list in boot order.
+
+    :param adopted: those whose variables made place for ours; they get them back when that failed.
+    """
     for name, definition in defined:
         if definition is None:
             text = _drop(text, name)
+            if name in adopted:
+                text += ("" if text.endswith("\n") else "\n") + rc_conf.source(seen.rc_conf, rc_variables(seen.rc_conf, name))
     before = rc_conf.values(text).get("jail_list", "").split()
     after = jail_list(before, seen, defined, whole)
     return text if before == after else rc_conf.edit(text, {"jail_list": " ".join(after)})

@@ -46,6 +46,12 @@ RC_HOOKS = (
     ("exec_prestop", "exec.prestop"),
     ("exec_poststop", "exec.poststop"),
 )
+# All that rc.d/jail reads of a jail, by what follows jail_NAME_; jail_web_2_ip is not one of web.
+RC_VARIABLE = re.compile(
+    "(?:" + "|".join(word for word, _param, _boolean in RC_WORDS) + r"|ip|ip_multi\d+|interface|vnet_interface"
+    r"|socket_unixiproute_only|exec|exec_start|exec_stop|exec_afterstart\d+|(?:" + "|".join(word for word, _param in RC_HOOKS)
+    + r")\d*|fstab|zfs_dataset|parameters|consolecmd|program|flags|conf)"
+)
 # What rc.d/jail always says, whatever the variables are.
 RC_ALWAYS: Params = {
     "exec.clean": ["true"],
@@ -237,6 +243,12 @@ def _read_hooks(words: Mapping[str, str], params: Params) -> None:
         found = sorted((key for key in words if re.fullmatch(word + r"\d+", key)), key=lambda key: int(key[len(word):]))
         for key in found:
             params.setdefault(param, []).append(_unescaped(words[key]))
+
+
+def rc_variables(text: str, name: str) -> List[str]:
+    """The variables of rc.conf(5) that define a jail, in anybody's hand."""
+    prefix = f"jail_{infix(name)}_"
+    return [key for key in rc_conf.names(text) if key.startswith(prefix) and RC_VARIABLE.fullmatch(key[len(prefix):])]
 
 
 def rc_groups(text: str) -> Dict[str, Tuple[Dict[str, Any], Dict[str, str]]]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
@@ -36,10 +37,12 @@ from ansible_collections.cellblock.jails.plugins.module_utils.model import (
     needs,
     order_by_need,
 )
-from ansible_collections.cellblock.jails.plugins.module_utils.observe import RC_CONF, Observed, observe
+from ansible_collections.cellblock.jails.plugins.module_utils.observe import JAIL_CONF, RC_CONF, Observed, observe
 from ansible_collections.cellblock.jails.plugins.module_utils.plan import Lane, Plan, Step, write_step
 
 NETWORK = ("vnet", "ip4", "ip6")
+# As rc.d/jail looks for it: such a jail.conf is read in place of the files in jail.conf.d.
+INCLUDES = re.compile(r"^[ \t]*\.include[ \t]*[\"']?/etc/jail\.conf\.d/", re.MULTILINE)
 # What a running jail keeps from its start: jail(8) reads these again to undo them when it stops, so a
 # running jail's definition holds on to the old ones until it may be restarted.
 HELD = ("mount", "mount.devfs", "mount.fdescfs", "mount.procfs", "mount.fstab")
@@ -130,7 +133,9 @@ class Planner:
                 changes.append(self._change(jail))
             except UnsafePath as error:
                 self.result.refused[jail.name] = error
-        after_before = rc_conf_before(self.seen, [(change.jail.name, change.new) for change in changes])
+        after_before = rc_conf_before(
+            self.seen, [(change.jail.name, change.new) for change in changes], _adopted(changes)
+        )
         self.result.before += write_step(RC_CONF, self.seen.rc_conf, after_before, f"write {RC_CONF}: jail definitions")
         self.result.lanes = [
             Lane(change.jail.name, change.steps, self._lane_needs(change.jail)) for change in self._in_order(changes)
@@ -224,17 +229,31 @@ class Planner:
 
     def _refuse_foreign(self, jail: Jail, old: Optional[Definition]) -> None:
         where, name = f"jail {jail.name}", jail.name
-        if old is not None or jail.adopt:
+        if old is not None:
+            return
+        if jail.adopt:
+            self._check_adoption(jail)
             return
         fix = "Set adopt: true to take it over, or choose another name"
         if jail.state == "absent":
             fix = "It is not ours to remove; remove it by hand"
         if name in self.seen.confs:
             raise Refused(f"{definitions.conf_path(name)} was not made by us", where, fix)
-        if name in self.seen.foreign:
-            raise Refused(f"it is defined in {self.seen.foreign[name]}, not by us", where, fix)
+        if self.seen.elsewhere(name):
+            raise Refused(f"it is defined in {self.seen.elsewhere(name)}, not by us", where, fix)
         if name in self.seen.running:
             raise Refused("a jail of this name runs, and was not made by us", where, fix)
+
+    def _check_adoption(self, jail: Jail) -> None:
+        """Taking over must leave one definition that counts: ours."""
+        place, where = self.seen.elsewhere(jail.name), f"jail {jail.name}"
+        ours = definitions.conf_path(jail.name)
+        if place == f"/etc/jail.{jail.name}.conf":
+            raise Refused(f"rc.d/jail reads {place} in place of {ours}", where, f"Move {place} away, then adopt the jail")
+        if place == JAIL_CONF and INCLUDES.search(self.seen.jail_conf):
+            raise Refused(f"{place} defines it and includes jail.conf.d, it would be defined twice", where, f"Take its block out of {place}")
+        if place == JAIL_CONF:
+            self.result.warnings.append(f"{where}: {place} defines it too; what counts now is ours, take the old block out")
 
     def _refuse_conversion(self, jail: Jail, old: Definition) -> None:
         where, facts = f"jail {jail.name}", old.meta
@@ -453,7 +472,7 @@ class Planner:
             now = self.seen.confs.get(name)
             if now is None or old != new:
                 steps += write_step(definitions.conf_path(name), now, new.conf())
-        elif name in self.seen.confs and old is not None:
+        elif name in self.seen.confs and (old is not None or change.jail.adopt):
             steps += write_step(definitions.conf_path(name), self.seen.confs[name], None)
         lines = "".join(f"{line}\n" for line in new.params.get("mount", [])) if new.style == "rc_conf" else None
         now = self.seen.fstabs.get(name)
@@ -568,7 +587,7 @@ class Planner:
 
     def _settle(self, changes: Sequence[Change], before: str, failed: FrozenSet[str]) -> List[Step]:
         alive = [(change.jail.name, _stands(change, change.jail.name in failed)) for change in changes]
-        after = rc_conf_after(self.seen, before, alive, self.request.whole)
+        after = rc_conf_after(self.seen, before, alive, self.request.whole, _adopted(changes))
         steps = write_step(RC_CONF, before, after, f"write {RC_CONF}: jail_list")
         lost = {change.jail.name for change in changes if change.is_new and change.jail.name in failed}
         wanted = {change.jail.name: () if change.jail.name in lost else change.jail.limits for change in changes}
@@ -597,6 +616,11 @@ def _stop(host: Host, definition: Definition, wait: bool) -> None:
 def _at_start(definition: Definition, name: str) -> List[str]:
     """What only a start uses; CPUs are given to a running jail too."""
     return [value for value in definition.params.get(name, []) if not value.startswith(CPUSET_HOOK)]
+
+
+def _adopted(changes: Sequence[Change]) -> List[str]:
+    """Those that are taken over by this run."""
+    return [change.jail.name for change in changes if change.is_new and change.jail.adopt]
 
 
 def _stands(change: Change, failed: bool) -> Optional[Definition]:

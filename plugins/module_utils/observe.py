@@ -50,6 +50,7 @@ class Observed:
     loaded_rulesets: Optional[FrozenSet[int]] = None
     rc_conf: str = ""
     rctl_conf: str = ""
+    jail_conf: str = ""
     resolv_conf: str = ""
     confs: Dict[str, str] = field(default_factory=dict)  # jail.conf.d, ours or not
     fstabs: Dict[str, str] = field(default_factory=dict)
@@ -78,6 +79,11 @@ class Observed:
     def rc(self) -> Dict[str, str]:
         """The literal variables of rc.conf."""
         return rc_conf.values(self.rc_conf)
+
+    def elsewhere(self, name: str) -> Optional[str]:
+        """The file besides jail.conf.d that defines a jail in another's hand, if there is one."""
+        infix = definition.infix(name)
+        return self.foreign.get(name) or (RC_CONF if self.foreign.get(infix) == RC_CONF else None)
 
     def ours(self) -> Dict[str, Definition]:
         """The definitions of ours."""
@@ -194,7 +200,7 @@ def _read_files(host: Host, seen: Observed) -> None:
 
 
 def _read_jail_conf(host: Host, seen: Observed) -> None:
-    text = host.read(JAIL_CONF)
+    seen.jail_conf = text = host.read(JAIL_CONF) or ""
     if not text:
         return
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional
+from typing import Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, InputError
 
@@ -135,6 +135,17 @@ def _expansion(text: str, place: int) -> int:
         if depth == 0:
             return end + 1
     return len(text)
+
+
+def names(text: str) -> List[str]:
+    """The variables that are assigned, whether their value is literal or not."""
+    return list(dict.fromkeys(assignment.name for assignment in _assignments(text)))
+
+
+def source(text: str, wanted: Sequence[str]) -> str:
+    """The assignments of these variables as they stand, one a line."""
+    found = [text[one.start:one.end] for one in _assignments(text) if one.name in wanted]
+    return "".join(f"{assignment}\n" for assignment in found)
 
 
 def values(text: str) -> Dict[str, str]:
