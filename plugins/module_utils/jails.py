@@ -177,7 +177,7 @@ class Planner:
     # -- one jail
 
     def _change(self, jail: Jail) -> Change:
-        old = self.seen.definition(jail.name)
+        old = self._old(jail)
         self._refuse_foreign(jail, old)
         if jail.state == "absent":
             return self._remove(jail, old)
@@ -226,6 +226,15 @@ class Planner:
         change.steps += self._once_inside(change, new, files)
         change.new = new
         return change
+
+    def _old(self, jail: Jail) -> Optional[Definition]:
+        """The definition that stands; a file that is just what we would write needs no reading."""
+        text, facts = self.seen.confs.get(jail.name), self.marks.get(jail.name)
+        if text is not None and facts is not None and jail.boot_style == "jail_conf" and jail.state != "absent":
+            wanted = self._define(jail, Definition(jail.name, "jail_conf", facts))
+            if wanted.conf() == text:
+                return wanted
+        return self.seen.definition(jail.name)
 
     def _refuse_foreign(self, jail: Jail, old: Optional[Definition]) -> None:
         where, name = f"jail {jail.name}", jail.name
