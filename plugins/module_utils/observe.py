@@ -241,8 +241,7 @@ def _look_at(host: Host, seen: Observed, jail: Jail, jails: Sequence[Jail]) -> N
         if tree.listdir(""):
             seen.filled.add(jail.path)
         found = inside.look(tree, jail.inside, jail.flavour)
-        for entry in jail.mounts:
-            point = entry.file[len(jail.path) + 1:]
+        for point in ("dev", "proc", *(entry.file[len(jail.path) + 1:] for entry in jail.mounts)):
             found[point] = tree.look(point, 0) if point not in found else found[point]
         seen.seen[jail.name] = found
     except (UnsafePath, FileNotFoundError) as error:

@@ -81,6 +81,8 @@ def make(jail: Jail, dataset: Optional[str], source: Source) -> Step:
             _make_dataset(host, jail, dataset, source)
         else:
             _make_directory(host, jail, source.path)
+        for point in own_points(jail):
+            host.tree(jail.path).makedirs(point)
 
     def undo(host: Host) -> None:
         if dataset is not None:
@@ -155,6 +157,12 @@ def _fill(host: Host, jail: Jail, root: str, base_path: str) -> None:
     elif jail.root == "empty":
         for name in ("dev", "proc"):
             host.makedirs(f"{root}/{name}", 0o555)
+
+
+def own_points(jail: Jail) -> List[str]:
+    """Where jail(8) mounts by parameters of its own; a new root has these, whatever its base lacks."""
+    wanted = {"dev": "mount.devfs", "proc": "mount.procfs"}
+    return [point for point, param in wanted.items() if jail.params.get(param) == ["true"]]
 
 
 def make_mount_points(jail: Jail, seen: Optional[Mapping[str, Entry]]) -> List[Step]:

@@ -3,13 +3,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Calls one module of the collection, its whole main(), the way Ansible does.
 
-Runs in the tests' own process for the simulated host, and as a program on a real one:
-``python3 door.py < {"module": ..., "options": {...}, "kill_at": ...}``.
+Runs in the tests' own process for the simulated host, and as a program on a real one, which answers a line of JSON for
+each that it reads: ``{"module": ..., "options": {...}, "kill_at": ...}``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import io
 import json
@@ -62,9 +63,10 @@ def killed_at(number: int) -> hosts.Runner:
 
 def main() -> None:
     """The program."""
-    asked = json.load(sys.stdin)
-    runner = hosts.run_command if asked["kill_at"] is None else killed_at(asked["kill_at"])
-    print(json.dumps(call(asked["module"], asked["options"], lambda: Host(runner))))
+    for line in sys.stdin:
+        asked = json.loads(line)
+        runner = hosts.run_command if asked["kill_at"] is None else killed_at(asked["kill_at"])
+        print(json.dumps(call(asked["module"], asked["options"], functools.partial(Host, runner))), flush=True)
 
 
 if __name__ == "__main__":
