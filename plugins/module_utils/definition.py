@@ -187,9 +187,10 @@ def _rc_hooks(rest: Params) -> Dict[str, str]:
     for word, param in RC_HOOKS:
         for number, command in enumerate(hooks.get(param) or rest.pop(param, [])):
             lines[f"{word}{number}"] = _escaped(command)
-    start, stop = rest.pop("exec.start", []), rest.pop("exec.stop", [])
+    start, stop = ([one for one in rest.pop(param, []) if one.strip()] for param in ("exec.start", "exec.stop"))
     if [start, stop] != [[RC_START], [RC_STOP]]:
-        lines["exec_start"] = _escaped(start[0] if start else "/usr/bin/true")
+        # rc.d/jail takes an empty one for /etc/rc; jail(8) runs nothing for a blank.
+        lines["exec_start"] = _escaped(start[0]) if start else " "
         if stop:
             lines["exec_stop"] = _escaped("; ".join(stop))
     for number, command in enumerate(start[1:]):
@@ -235,8 +236,10 @@ def read_rc(name: str, facts: Mapping[str, Any], lines: Mapping[str, str], mount
 
 
 def _read_hooks(words: Mapping[str, str], params: Params) -> None:
-    params["exec.start"] = [_unescaped(words.get("exec_start", RC_START))]
-    stop = words.get("exec_stop", "" if "exec_start" in words else RC_STOP)
+    start = words.get("exec_start") or RC_START
+    if start.strip():
+        params["exec.start"] = [_unescaped(start)]
+    stop = words.get("exec_stop") or ("" if words.get("exec_start") else RC_STOP)
     if stop:
         params["exec.stop"] = [_unescaped(stop)]
     for word, param in (*RC_HOOKS, ("exec_afterstart", "exec.start")):
