@@ -1,10 +1,11 @@
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`make benchmark HOST=root@address[:port]`: no-op and create of 1, 20 and 100 clone jails, beside the bare floor.
+"""`make benchmark HOST=root@address[:port]`: what jails cost, beside the bare floor, as ratios.
 
-The floor is a shell loop of ``zfs clone`` and ``jail -c``, and a bare Ansible ping, on the same host. Needs ZFS, a base
-(``BASE``) in ``DATASET/basejails``, and a host without jails of its own.
+No-op and create of 1, 20 and 100 clone jails, beside a shell loop of ``zfs clone`` and ``jail -c`` and a bare Ansible ping; a
+task in a jail through jexec, beside the same task on the host over plain ssh; and how much a jail that has booted holds.
+Needs ZFS, a base (``BASE``) in ``DATASET/basejails``, and a host without jails of its own.
 """
 
 from __future__ import annotations
@@ -34,25 +35,33 @@ class Bench:
             "ansible_host": self.address, "ansible_port": self.port, "ansible_user": self.user or "root",
             "ansible_python_interpreter": asked.python,
         }
-        (place / "inventory.json").write_text(json.dumps({"all": {"hosts": {"bench": host}}}))
+        inside = {
+            **host, "ansible_connection": "cellblock.jails.jexec", "ansible_jail_host": self.address, "ansible_jail_name": "benchjexec",
+        }
+        (place / "inventory.json").write_text(json.dumps({"all": {"hosts": {"bench": host, "inside": inside}}}))
 
     def timed(self, words: List[str]) -> float:
-        environment = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_PIPELINING": "1"}
+        path = os.pathsep.join([str(TREE / "build" / "venv" / "bin"), os.environ.get("PATH", "")])
+        environment = {**os.environ, "PATH": path, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_PIPELINING": "1"}
         started = time.monotonic()
         subprocess.run(words, env=environment, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         return time.monotonic() - started
 
-    def module(self, name: str, arguments: Dict[str, Any]) -> float:
-        words = ["ansible", "-i", str(self.place / "inventory.json"), "bench", "-m", name, "-a", json.dumps(arguments)]
+    def module(self, name: str, arguments: Dict[str, Any], host: str = "bench") -> float:
+        words = ["ansible", "-i", str(self.place / "inventory.json"), host, "-m", name, "-a", json.dumps(arguments)]
         return self.timed(words)
+
+    def asked_shell(self, command: str) -> str:
+        """What a command of the host answers."""
+        words = ["ssh", "-p", self.port, f"{self.user or 'root'}@{self.address}", command]
+        return subprocess.run(words, check=True, capture_output=True, stdin=subprocess.DEVNULL, text=True).stdout
 
     def shell(self, command: str) -> float:
         return self.timed(["ssh", "-p", self.port, f"{self.user or 'root'}@{self.address}", command])
 
     def busy(self) -> bool:
         """Whether the host runs jails."""
-        words = ["ssh", "-p", self.port, f"{self.user or 'root'}@{self.address}", "jls name"]
-        return bool(subprocess.run(words, check=True, capture_output=True, stdin=subprocess.DEVNULL).stdout.strip())
+        return bool(self.asked_shell("jls name").strip())
 
     def jails(self, number: int) -> float:
         declared = [{"name": f"bench{place}", "root": "clone", "base": self.asked.base, "boot": False} for place in range(number)]
@@ -69,6 +78,36 @@ class Bench:
             f"zfs destroy {self.asked.dataset}/floor$i; done"
         )
         return made
+
+
+    def roots(self) -> Dict[str, int]:
+        """Bytes that a jail of its own holds after its first boot: a clone, and a thin one."""
+        declared = [
+            {"name": f"bench{root}", "root": root, "base": self.asked.base, "boot": False, "rc_conf": {"sendmail_enable": "NONE"}}
+            for root in ("clone", "thin")
+        ]
+        where = {"storage_path": self.asked.path, "storage_dataset": self.asked.dataset, "prune": True}
+        self.module("cellblock.jails.jails", {"jails": declared, **where})
+        self.asked_shell("sync; sleep 6")  # ZFS accounts for a transaction group when it is written
+        used = {root: int(self.asked_shell(f"zfs get -Hpo value used {self.asked.dataset}/bench{root}")) for root in ("clone", "thin")}
+        used["thin, by du"] = int(self.asked_shell(f"du -skxA {self.asked.path}/benchthin").split()[0]) * 1024
+        self.module("cellblock.jails.jails", {"jails": [], **where})
+        return used
+
+    def jexec(self) -> float:
+        """A task in a jail, as a multiple of the same task on its host."""
+        jail = {
+            "name": "benchjexec", "root": "clone", "base": self.asked.base, "boot": False, "exec": {"start": "", "stop": ""},
+            "mounts": [{"src": "/usr/local", "dest": "/usr/local", "opts": "ro"}],
+        }
+        where = {"storage_path": self.asked.path, "storage_dataset": self.asked.dataset, "prune": True}
+        self.module("cellblock.jails.jails", {"jails": [jail], **where})
+        taken: Dict[str, List[float]] = {"bench": [], "inside": []}
+        for _turn in range(6):
+            for host, times in taken.items():
+                times.append(self.module("ansible.builtin.command", {"_raw_params": "true"}, host))
+        self.module("cellblock.jails.jails", {"jails": [], **where})
+        return min(taken["inside"]) / min(taken["bench"])
 
 
 def main() -> None:
@@ -93,6 +132,8 @@ def main() -> None:
             create, idle = bench.jails(number), bench.jails(number)
             print(f"{number:>6} {create:>7.2f}s {create / floor:>8.2f} {idle:>7.2f}s {idle / ping:>8.2f}")
             bench.jails(0)
+        print(f"a task through jexec / the same over plain ssh: {bench.jexec():.2f}")
+        print("held after the first boot: " + ", ".join(f"{name} {size >> 10} KiB" for name, size in bench.roots().items()))
 
 
 if __name__ == "__main__":

@@ -98,9 +98,9 @@ class Machine(abc.ABC):
         assert done.rc == 0, f"{argv}: {done.out}{done.err}"
         return done.out
 
-    def module(self, name: str, /, check: bool = False, kill_at: Optional[int] = None, **options: Any) -> Dict[str, Any]:
+    def module(self, called: str, /, check: bool = False, kill_at: Optional[int] = None, **options: Any) -> Dict[str, Any]:
         """Call a module that must succeed."""
-        told = self.answer(name, {**options, "_ansible_check_mode": check, "_ansible_diff": True}, kill_at)
+        told = self.answer(called, {**options, "_ansible_check_mode": check, "_ansible_diff": True}, kill_at)
         if told.get("failed"):
             raise Failed(told)
         return told
@@ -332,7 +332,7 @@ class Remote(Machine):
     def _pack(self) -> None:
         """The host's own system as a release's base.txz, without what makes it that host."""
         folders = ["dev", "proc", "tmp", "mnt", "media", "home"]
-        var = self.run("find", "/var", "-x", "-type", "d", "-maxdepth", "2", "!", "-path", "/var/tmp/*", "!", "-name", "cellblock*")
+        var = self.run("find", "-x", "/var", "-maxdepth", "2", "-type", "d", "!", "-path", "/var/tmp/*", "!", "-name", "cellblock*")
         folders += [path.lstrip("/") for path in var.split()]
         there = {name for name in [*self.PACKED, *folders] if self.ask("test", "-e", f"/{name}").rc == 0}
         empty = f"{self.DIST}/folders.tar"
