@@ -215,6 +215,8 @@ display = Display()
 
 NO_PYTHON = re.compile(rb"python[0-9.]*['\"]?: (?:command )?(?:not found|No such file)")
 NO_JAIL = re.compile(r"jexec: jail (?:\"(?P<name>.*)\"|(?P<jid>\d+)) not found|jail_attach\(.*\): Invalid argument")
+# `jexec -l` goes to the user's home first; those of nobody, www and their like are never there.
+NO_HOME = re.compile(r"^jexec: chdir: (/.*): [^:]*$", re.MULTILINE)
 # What is said on the way into a jail, what it means, and how to mend it.
 REFUSALS: tuple[tuple[str, str, str], ...] = (
     (
@@ -223,9 +225,9 @@ REFUSALS: tuple[tuple[str, str, str], ...] = (
         "Make it there (as root: pw useradd {it}), or set ansible_jail_user or become_user to one that exists",
     ),
     (
-        r"jexec: chdir: (?P<it>.*?): .*",
-        "the user's home {it} is not in the jail",
-        "Make the directory in the jail",
+        r"chroot: (?P<it>/bin/sh|/usr/bin/env): .*",
+        "there is no {it} below the jail's root; a thin jail has its base only while it runs",
+        "Set ansible_jail_stopped to start",
     ),
     (
         r"jexec: execvp: (?P<it>.*?): .*",
@@ -302,6 +304,7 @@ class Connection(SshConnection):  # type: ignore[misc]
         self._shard = 0
         self._slots: Slots | None = None
         self._root: str | None = None
+        self._no_home: dict[str, str] = {}  # users without a home in the jail, and where it would be
         self._create_control_path = self._path_of_master
 
     # -- options
@@ -440,6 +443,10 @@ class Connection(SshConnection):  # type: ignore[misc]
         if answer.entered or answer.rc == 0:
             return answer
         said = to_text(answer.err + answer.out)
+        missing = NO_HOME.search(said)
+        if missing and order.user and order.user not in self._no_home:
+            self._no_home[order.user] = missing[1]
+            return self._reach(order)
         if NO_JAIL.search(said):
             if self._find_a_way(order):
                 answer = self._attempt(order)
@@ -479,7 +486,8 @@ class Connection(SshConnection):  # type: ignore[misc]
     def _line(self, order: Order, script: str) -> str:
         if self._root is not None:
             return remote.chroot(self._root, order.user, script)
-        return remote.jexec(str(self.get_option("jexec_executable")), self._jail_name(), order.user, script)
+        home = self._no_home.get(order.user or "")
+        return remote.jexec(str(self.get_option("jexec_executable")), self._jail_name(), order.user, script, home)
 
     def _ssh(self, line: str, talk: Talk | None, terminal: bool) -> tuple[int, bytes, bytes]:
         """One ssh process to the host."""

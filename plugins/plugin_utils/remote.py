@@ -75,9 +75,15 @@ class Environment:
         )
 
 
-def jexec(executable: str, jail: str, user: str | None, script: str) -> str:
-    """Run a script in a running jail, with a clean environment, as root or a user of the jail; see jexec(8)."""
+def jexec(executable: str, jail: str, user: str | None, script: str, home: str | None = None) -> str:
+    """Run a script in a running jail, with a clean environment, as root or a user of the jail; see jexec(8).
+
+    :param home: the user's home, when the jail has no such directory: ``jexec -l`` refuses to enter then.
+    """
     who = ["-U", user] if user else []
+    if user and home is not None:
+        words = [f"HOME={home}", f"USER={user}", f"LOGNAME={user}", "SHELL=/bin/sh", f"PATH={PATH}"]
+        return join([executable, *who, check_name(jail), "/usr/bin/env", "-i", *words, "/bin/sh", "-c", script])
     return join([executable, "-l", *who, check_name(jail), "/bin/sh", "-c", script])
 
 

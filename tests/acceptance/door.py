@@ -4,7 +4,8 @@
 """Calls one module of the collection, its whole main(), the way Ansible does.
 
 Runs in the tests' own process for the simulated host, and as a program on a real one, which answers a line of JSON for
-each that it reads: ``{"module": ..., "options": {...}, "kill_at": ...}``.
+each that it reads: ``{"module": ..., "options": {...}, "kill_at": ...}``, or ``{"commands": [...], "folders": [...],
+"files": [...]}`` to look at many things at once.
 """
 
 from __future__ import annotations
@@ -61,10 +62,24 @@ def killed_at(number: int) -> hosts.Runner:
     return runner
 
 
+def look(commands: Sequence[Sequence[str]], folders: Sequence[str], files: Sequence[str]) -> Dict[str, Any]:
+    """What commands answer, and what is in directories and files; each in the order in which it was asked for."""
+    host = Host()
+    answers = [host.ask(argv) for argv in commands]
+    return {
+        "commands": [[answer.rc, answer.out, answer.err] for answer in answers],
+        "folders": [host.listdir(path) for path in folders],
+        "files": [host.read(path) for path in files],
+    }
+
+
 def main() -> None:
     """The program."""
     for line in sys.stdin:
         asked = json.loads(line)
+        if "commands" in asked:
+            print(json.dumps(look(**asked)), flush=True)
+            continue
         runner = hosts.run_command if asked["kill_at"] is None else killed_at(asked["kill_at"])
         print(json.dumps(call(asked["module"], asked["options"], functools.partial(Host, runner))), flush=True)
 

@@ -15,7 +15,7 @@ import subprocess
 import tarfile
 import threading
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set, cast
 
 import ansible.module_utils
 
@@ -243,6 +243,7 @@ class Remote(Machine):
         self.target, self.port, self.python = where, port or "22", python
         self._stays: Optional[subprocess.Popen[str]] = None
         self._one_call = threading.Lock()
+        self._ahead: Dict[Any, Any] = {}  # answers that were asked for together
 
     def _words(self, command: str) -> List[str]:
         return [
@@ -254,7 +255,25 @@ class Remote(Machine):
         """Run a command line there."""
         return subprocess.run(self._words(command), input=stdin, capture_output=True, check=False, timeout=1800)
 
+    def picture(self) -> Dict[str, Any]:
+        """Everything at once: a question each would take longer than the case itself."""
+        commands = [
+            ["jls", "--libxo", "json", "-n"], ["mount", "--libxo", "json"], ["rctl"], ["devfs", "rule", "showsets"],
+            ["ifconfig", "-f", "inet:cidr,inet6:cidr", self.interface],
+        ]
+        commands += [["zfs", "list", "-H", "-r", "-t", "all", "-o", "name", self.dataset]] if self.dataset else []
+        folders, files = [self.place, "/etc/jail.conf.d", "/etc"], list(WATCHED)
+        told = self._ask_door(json.dumps({"commands": commands, "folders": folders, "files": files}) + "\n")
+        self._ahead = {tuple(argv): Result(tuple(argv), *answer) for argv, answer in zip(commands, told["commands"])}
+        self._ahead.update(zip([*folders, *files], [*told["folders"], *told["files"]]))
+        try:
+            return super().picture()
+        finally:
+            self._ahead = {}
+
     def ask(self, *argv: str, stdin: str = "") -> Result:
+        if argv in self._ahead:
+            return cast(Result, self._ahead[argv])
         done = self.ssh(shlex.join(argv), stdin.encode())
         return Result(argv, done.returncode, done.stdout.decode(errors="surrogateescape"), done.stderr.decode(errors="replace"))
 
@@ -288,6 +307,8 @@ class Remote(Machine):
         return dict(json.loads(answer))
 
     def read(self, path: str) -> Optional[str]:
+        if path in self._ahead:
+            return cast(Optional[str], self._ahead[path])
         done = self.ask("cat", path)
         return done.out if done.rc == 0 else None
 
@@ -296,6 +317,8 @@ class Remote(Machine):
         self.run("tee", path, stdin=text)
 
     def names(self, path: str) -> List[str]:
+        if path in self._ahead:
+            return cast(List[str], self._ahead[path])
         return sorted(self.ask("ls", "-A", path).out.splitlines())
 
     def _aside(self, path: str) -> None:
@@ -331,7 +354,7 @@ class Remote(Machine):
 
     def _pack(self) -> None:
         """The host's own system as a release's base.txz, without what makes it that host."""
-        folders = ["dev", "proc", "tmp", "mnt", "media", "home"]
+        folders = ["dev", "proc", "tmp", "mnt", "media", "home", "usr/local", "usr/obj"]
         var = self.run("find", "-x", "/var", "-maxdepth", "2", "-type", "d", "!", "-path", "/var/tmp/*", "!", "-name", "cellblock*")
         folders += [path.lstrip("/") for path in var.split()]
         there = {name for name in [*self.PACKED, *folders] if self.ask("test", "-e", f"/{name}").rc == 0}

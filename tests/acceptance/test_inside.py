@@ -30,7 +30,7 @@ def test_a_jail_has_booted_with_what_was_declared(machine: Machine, root: str) -
     assert inside(machine, "/bin/sh", "-c", '. /etc/rc.conf; printf %s "$motd"') == INSIDE["rc_conf"]["motd"]
     assert "cron" in inside(machine, "ps", "-axo", "comm").split()
     assert machine.ask("jexec", "-l", "cbweb", "touch", "/bin/planted").rc == (1 if root == "thin" else 0)
-    inside(machine, "touch", "/etc/own", "/var/own", "/tmp/own", "/root/own", "/usr/local/own", "/home/own")
+    inside(machine, "touch", "/etc/own", "/var/own", "/tmp/own", "/root/own", "/usr/local/own")
     sockets = machine.run("sockstat", "-4l", "-j", "cbweb")
     assert "*:111" not in sockets
 
@@ -127,3 +127,23 @@ def test_the_host_stops_and_starts_jails_by_its_own_means(machine: Machine) -> N
     assert machine.jails([machine.web(), machine.db()])["steps"] == []
     machine.run("service", "jail", "onestop", "cbweb")
     assert machine.jails([machine.web(), machine.db()])["steps"] == ["cbweb: start"]
+
+
+@pytest.mark.parametrize("style", ["jail_conf", "rc_conf"])
+def test_hooks_run_in_their_order_with_odd_words_unharmed(machine: Machine, style: str) -> None:
+    log = "/var/tmp/cbhooks"
+    kinds = ["prestart", "poststart", "prestop", "poststop"] + (["prepare", "created", "release"] if style == "jail_conf" else [])
+    hooks: Dict[str, Any] = {kind: f"echo '{kind} \"$JNAME\" a  b \\ $HOME'\\''s' >> {log}" for kind in kinds}
+    hooks.update(start=["/usr/bin/true", f"echo start '$x' > {log}.inside"], stop=f"echo stop >> {log}.inside")
+    machine.run("mkdir", "-p", "/var/tmp")
+    try:
+        machine.jails([machine.web(exec=hooks, boot_style=style)])
+        machine.jails([machine.web(exec=hooks, boot_style=style)])
+        assert machine.read(machine.path(f"{log}.inside")) == "start $x\n"
+        machine.jails([machine.web(exec=hooks, boot_style=style, state="stopped")])
+        order = ["prepare", "prestart", "created", "poststart", "prestop", "poststop", "release"]
+        told = [f"{kind} \"$JNAME\" a  b \\ $HOME's" for kind in order if kind in kinds]
+        assert str(machine.read(log)).splitlines() == told
+        assert machine.read(machine.path(f"{log}.inside")) == "start $x\nstop\n"
+    finally:
+        machine.run("rm", "-f", log)

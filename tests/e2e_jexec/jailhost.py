@@ -25,9 +25,9 @@ USERS = {"operator": 2001, "wheelie": 2002, "guarded": 2003, "nobodyspecial": 20
 PASSWORD = "open sesame"
 
 JEXEC = r"""#!/bin/sh
-user=
+user= clean=
 while getopts lnU:u: option; do
-    case $option in U) user=$OPTARG ;; esac
+    case $option in U) user=$OPTARG ;; l) clean=yes ;; esac
 done
 shift $((OPTIND - 1))
 name=$1; shift
@@ -46,7 +46,7 @@ root=$(cat "$jail/path"); ids=0:0; home=/root
 if [ -n "$user" ]; then
     line=$(grep "^$user:" "$root/etc/passwd") || { echo "jexec: $user: no such user" >&2; exit 1; }
     ids=$(echo "$line" | cut -d: -f3,4); home=$(echo "$line" | cut -d: -f6)
-    [ -d "$root$home" ] || { echo "jexec: chdir: $home: No such file or directory" >&2; exit 1; }
+    [ -z "$clean" ] || [ -d "$root$home" ] || { echo "jexec: chdir: $home: No such file or directory" >&2; exit 1; }
 fi
 [ -x "$root$1" ] || { echo "jexec: execvp: $1: No such file or directory" >&2; exit 1; }
 exec env -i PATH=/bin:/usr/bin TERM="${TERM:-dumb}" USER="${user:-root}" HOME="$home" SHELL=/bin/sh \

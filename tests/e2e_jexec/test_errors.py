@@ -28,10 +28,6 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
         {"ansible_jail_user": "ghost"},
         ("no user ghost in the jail", "pw useradd ghost", "ansible_jail_user"),
     ),
-    "no home": (
-        {"ansible_jail_user": "nobodyspecial"},
-        ("home /home/nobodyspecial is not in the jail", "Make the directory"),
-    ),
     "not root": (
         {"ansible_user": "nobodyspecial", "ansible_jail_privilege_escalation": "none"},
         ("not root on the host", "ansible_jail_privilege_escalation"),

@@ -69,6 +69,15 @@ def test_the_user_in_the_jail_is_not_the_one_on_the_host(jailhost: JailHost) -> 
     assert answer["out"].split() == ["guarded", "/home/guarded", "/home/guarded"]
 
 
+def test_a_user_without_a_home_in_the_jail_works_there(jailhost: JailHost) -> None:
+    answer = jailhost.execute("id -un; pwd; echo $HOME; env", ansible_jail_user="nobodyspecial")
+    words = answer["out"].split()
+    assert words[:3] == ["nobodyspecial", "/", "/home/nobodyspecial"], answer
+    assert not [word for word in words if word.startswith(("SSH_", "SUDO_"))]
+    answer = jailhost.execute("cat", "given", become={"name": JEXEC, "become_user": "nobodyspecial"})
+    assert answer["out"].endswith("given"), answer
+
+
 def test_the_environment_is_clean(jailhost: JailHost) -> None:
     answer = jailhost.execute("env", ansible_jail_path="/bin:/usr/bin", ansible_jail_locale="C")
     found = dict(line.strip().split("=", 1) for line in answer["out"].splitlines() if "=" in line)

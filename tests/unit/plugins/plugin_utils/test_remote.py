@@ -127,6 +127,7 @@ def test_the_wrapper_that_host_prepare_installs(tmp_path: Path) -> None:
         "[-l][-U][www][web][/bin/sh][-c][a b]",
     )
     assert run("deploy", "-l", "db", "id") == (0, "[-l][db][id]")
+    assert run("deploy", "-U", "www", "db", "id") == (0, "[-U][www][db][id]")
     assert run("deploy", "-l", "mail", "id")[0] == 77
     assert run("deploy", "-l", "*", "id")[0] == 77
     assert run("other", "-l", "web", "id")[0] == 77
