@@ -48,8 +48,8 @@ class Bench:
         return time.monotonic() - started
 
     def module(self, name: str, arguments: Dict[str, Any], host: str = "bench") -> float:
-        words = ["ansible", "-i", str(self.place / "inventory.json"), host, "-m", name, "-a", json.dumps(arguments)]
-        return self.timed(words)
+        words = ["ansible", "-i", str(self.place / "inventory.json"), host, "-m", name]
+        return self.timed(words + (["-a", json.dumps(arguments)] if arguments else []))
 
     def asked_shell(self, command: str) -> str:
         """What a command of the host answers."""

@@ -193,7 +193,6 @@ import io
 import os
 import re
 import secrets
-import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -623,7 +622,7 @@ class Connection(SshConnection):  # type: ignore[misc]
             self._root = str(self.get_option("jail_root") or found["path"])
             return True
         if choice == "start":
-            start = remote.sh(f"service jail onestart {shlex.quote(name)} </dev/null >/dev/null 2>&1")
+            start = remote.sh(remote.start(name))
             escalation = self._escalation()
             rungs = [Rung(escalation.become, b"cellblock-started")] if escalation.asks else []
             line = remote.sh(f"echo cellblock-started >&2; {start}")

@@ -40,6 +40,7 @@ RC_WORDS: Tuple[Tuple[str, str, bool], ...] = (
     ("osrelease", "osrelease", False),
     ("consolelog", "exec.consolelog", False),
 )
+RC_SHARED = ("fib",)  # rc.d/jail reads it of a jail that shares the host's network only
 RC_HOOKS = (
     ("exec_prestart", "exec.prestart"),
     ("exec_poststart", "exec.poststart"),
@@ -150,12 +151,13 @@ def rc_lines(definition: Definition) -> Dict[str, str]:
     where = f"jail {definition.name}"
     fix = "Use boot_style: jail_conf"
     lines: Dict[str, str] = {}
+    vnet = "vnet" in rest
     lines.update(_rc_network(rest, where, fix))
     for word, param, boolean in RC_WORDS:
-        if param in rest:
+        if param in rest and not (vnet and word in RC_SHARED):
             value = rest.pop(param)
             lines[word] = ("YES" if value in TRUE else "NO") if boolean else _escaped(value[-1] if value else "")
-    if rest.pop("allow.raw_sockets", ["false"]) in TRUE:
+    if not vnet and rest.pop("allow.raw_sockets", ["false"]) in TRUE:
         lines["socket_unixiproute_only"] = "NO"
     lines.update(_rc_hooks(rest))
     if rest.pop("mount", []):

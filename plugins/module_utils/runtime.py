@@ -27,14 +27,12 @@ def alive(host: Host, name: str) -> bool:
 def start(host: Host, definition: Definition) -> None:
     """Start a jail, and leave nothing behind when it does not come up."""
     name = definition.name
-    if definition.style == "jail_conf":
-        result = host.ask(["jail", "-f", definition.start_file(), "-c", name], timeout=START_TIMEOUT)
-    else:
-        result = host.ask(["service", "jail", "onestart", name], timeout=START_TIMEOUT)
-    # rc.d/jail answers 0 whatever happened, and jail(8) fails when the jail runs already.
-    if result.rc == 0 and definition.style == "jail_conf":
-        return
-    if not alive(host, name):
+    if definition.style == "rc_conf":
+        # It writes jail(8)'s file. Its onestart would refuse while any jail(8) runs, and answer 0 whatever happens.
+        host.run(["service", "jail", "oneconfig", name], where=f"jail {name}")
+    result = host.ask(["jail", "-f", definition.start_file(), "-c", name], timeout=START_TIMEOUT)
+    # jail(8) fails when the jail runs already.
+    if result.rc != 0 and not alive(host, name):
         clean_up(host, definition)
         log = (definition.params.get("exec.consolelog") or [""])[-1]
         raise HostError(

@@ -87,6 +87,15 @@ def jexec(executable: str, jail: str, user: str | None, script: str, home: str |
     return join([executable, "-l", *who, check_name(jail), "/bin/sh", "-c", script])
 
 
+def start(jail: str) -> str:
+    """Start a jail; rc.d/jail refuses while any jail(8) runs on the host, so it is asked again as long as one does."""
+    name = shlex.quote(check_name(jail))
+    return (
+        f"n=0; while service jail onestart {name} </dev/null >/dev/null 2>&1; ! jls -j {name} >/dev/null 2>&1 && "
+        "pgrep -x jail >/dev/null 2>&1 && [ $n -lt 60 ]; do n=$((n + 1)); sleep 1; done; true"
+    )
+
+
 def chroot(root: str, user: str | None, script: str) -> str:
     """Run a script below the root of a jail that does not run. Nothing confines it but chroot(8)."""
     if not root.startswith("/") or root.rstrip("/") == "":

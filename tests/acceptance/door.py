@@ -21,6 +21,7 @@ import sys
 from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence
 from unittest import mock
 
+from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.cellblock.jails.plugins.module_utils import host as hosts
@@ -42,6 +43,7 @@ def _hosts_from(module: Any, make: Callable[[], Host]) -> Iterator[None]:
 def call(name: str, options: Mapping[str, Any], make: Callable[[], Host]) -> Dict[str, Any]:
     """What the module answers."""
     module = importlib.import_module(f"{PLUGINS}.modules.{name}")
+    warnings._global_warnings.clear()  # each module that Ansible calls is a process of its own
     said = io.StringIO()
     with _hosts_from(module, make), patch_module_args(dict(options)), contextlib.redirect_stdout(said):
         with contextlib.suppress(SystemExit):

@@ -55,11 +55,17 @@ def test_a_declared_jail_runs_and_the_second_run_has_nothing_to_do(machine: Mach
     assert machine.jails(declared, check=True)["changed"] is False
 
 
-def test_an_empty_root_and_one_that_is_there(machine: Machine) -> None:
-    empty = {"name": "cbempty", "root": "empty", "params": {"persist": True}}
+@pytest.mark.parametrize("style", ["jail_conf", "rc_conf"])
+def test_an_empty_root_and_one_that_is_there(machine: Machine, style: str) -> None:
+    empty: Dict[str, Any] = {"name": "cbempty", "root": "empty", "params": {"persist": True}, "boot_style": style}
     place = f"{machine.place}/cbgiven"
     machine.write(f"{place}/etc/keep", "kept")
-    given = {"name": "cbgiven", "depend": ["cbempty"], "root": "existing", "path": place, "exec": {"start": "", "stop": ""}, "params": {"mount.devfs": False}}
+    given: Dict[str, Any] = {
+        "name": "cbgiven", "depend": ["cbempty"], "root": "existing", "path": place, "exec": {"start": "", "stop": ""},
+        "params": {"mount.devfs": False}, "boot_style": style,
+    }
+    for jail, last in ((empty, 50), (given, 51)):
+        jail["ip4"] = [f"{machine.interface}|10.99.0.{last}"]
     try:
         machine.jails([empty, given])
         assert list(machine.running()) == ["cbempty", "cbgiven"]
@@ -100,7 +106,7 @@ def test_a_parallel_start_that_would_not_keep_dependencies_is_warned_of(machine:
 
 
 def test_others_entries_of_jail_list_stay(machine: Machine) -> None:
-    text = str(machine.read("/etc/rc.conf"))
+    text = str(machine.read("/etc/rc.conf")).replace('jail_list=""\n', "")
     machine.write("/etc/rc.conf", text + 'jail_list="cbother"  # by hand\n')
     machine.jails([machine.web()])
     assert 'jail_list="cbother cbweb"  # by hand\n' in str(machine.read("/etc/rc.conf"))
@@ -131,6 +137,44 @@ def test_one_jail_by_the_module_jail(machine: Machine) -> None:
     assert machine.module("jail", **machine.web(), **machine.storage)["changed"] is False
     machine.module("jail", name="cbweb", state="absent", **machine.storage)
     assert set(machine.running()) == {"cbdb"}
+
+
+def test_mounts_of_every_kind_and_with_spaces(machine: Machine) -> None:
+    source = "/var/tmp/cb source #1"
+    machine.write(f"{source}/file", "seen")
+    mounts = [
+        {"src": source, "dest": "/mnt/with space", "opts": "ro"},
+        {"type": "tmpfs", "dest": "/mnt/scratch", "opts": "rw,size=16m"},
+        f"{source.replace(' ', chr(92) + '040').replace('#', chr(92) + '043')} {machine.path('mnt/line')} nullfs rw 0 0",
+    ]
+    declared = [machine.web(mounts=mounts, params={"mount.fdescfs": True, "mount.procfs": True})]
+    try:
+        machine.jails(declared)
+        points = {machine.path(point) for point in ("mnt/with space", "mnt/scratch", "mnt/line", "dev", "dev/fd", "proc")}
+        assert points <= machine.mounted()
+        assert machine.jails(declared)["steps"] == []
+        machine.jails([{**declared[0], "state": "stopped"}])
+        assert not points & machine.mounted()
+        machine.jails([{**declared[0], "state": "started"}])
+        machine.jails([], prune=True)
+        assert machine.read(f"{source}/file") == "seen"
+    finally:
+        machine.run("rm", "-r", source)
+
+
+def test_addresses_of_both_families(machine: Machine) -> None:
+    card = machine.interface
+    declared = [machine.web(ip4=[f"{card}|10.99.0.20/24", f"{card}|10.99.0.21"], ip6=[f"{card}|fd00:99:0:0::20/64", f"{card}|fd00:99::21"])]
+    machine.jails(declared)
+    jail = machine.running()["cbweb"]
+    assert jail["ip4.addr"] == ["10.99.0.20", "10.99.0.21"] and jail["ip6.addr"] == ["fd00:99::20", "fd00:99::21"]
+    assert {"10.99.0.20/24", "10.99.0.21/32", "fd00:99::20/64", "fd00:99::21/128"} <= machine.addresses()
+    assert machine.jails(declared)["steps"] == []
+    changed = [machine.web(interface=card, ip6=["fd00:99::22"], ip4=["10.99.0.20/24"])]
+    machine.jails(changed)
+    assert machine.running()["cbweb"]["ip6.addr"] == ["fd00:99::22"] and "fd00:99::22/128" in machine.addresses()
+    assert not {"10.99.0.21/32", "fd00:99::20/64", "fd00:99::21/128"} & machine.addresses()
+    assert machine.jails(changed)["steps"] == []
 
 
 # -- changes

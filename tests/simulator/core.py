@@ -23,6 +23,7 @@ KERNEL: Tuple[Tuple[str, Any], ...] = (
     ("devfs_ruleset", "0"), ("dying", False), ("enforce_statfs", "2"), ("env", ""), ("host", "new"),
     ("ip4", "disable"), ("ip6", "disable"), ("jid", ""), ("meta", ""), ("name", ""), ("osreldate", "1501000"),
     ("osrelease", "15.1-RELEASE-p1"), ("parent", "0"), ("path", "/"), ("persist", False), ("securelevel", "-1"),
+    ("sysvmsg", "disable"), ("sysvsem", "disable"), ("sysvshm", "disable"),
     ("vnet", "inherit"), ("zfs", "new"), ("allow.adjtime", False), ("allow.chflags", False),
     ("allow.extattr", False), ("allow.mlock", False), ("allow.mount", False), ("allow.mount.devfs", False),
     ("allow.mount.fdescfs", False), ("allow.mount.nullfs", False), ("allow.mount.procfs", False),
@@ -34,6 +35,12 @@ KERNEL: Tuple[Tuple[str, Any], ...] = (
     ("children.cur", "0"), ("children.max", "0"), ("cpuset.id", "0"), ("host.domainname", ""),
     ("host.hostid", "0"), ("host.hostname", ""), ("host.hostuuid", "00000000-0000-0000-0000-000000000000"),
     ("ip4.addr", []), ("ip4.saddrsel", True), ("ip6.addr", []), ("ip6.saddrsel", True), ("zfs.mount_snapshot", "0"),
+)
+
+# The devices of the ruleset devfsrules_unhide_login.
+LOGIN: Tuple[str, ...] = (
+    *(f"{kind}{letter}*" for kind in ("pty", "tty") for letter in "pqrsPQRSlmnoLMNO"),
+    "ptmx", "pts", "pts/*", "fd", "fd/*", "stdin", "stdout", "stderr",
 )
 
 Tool = Callable[["SimulatedHost", List[str], str], Tuple[int, str, str]]
@@ -66,13 +73,13 @@ def tool(*names: str) -> Callable[[Tool], Tool]:
 def fresh_state() -> Dict[str, Any]:
     """The state of a host that has just booted and has nothing of ours."""
     return {
-        "jails": {}, "next_jid": 1, "dying": [], "linger": False,
+        "jails": {}, "absent": [], "next_jid": 1, "dying": [], "linger": False,
         "mounts": [{"special": "/dev/ada0p2", "node": "/", "fstype": "ufs", "opts": ["local", "soft-updates"]},
                    {"special": "devfs", "node": "/dev", "fstype": "devfs", "opts": []}],
         "interfaces": {"rl0": [["10.10.10.10", 24]], "lo0": [["127.0.0.1", 8], ["::1", 128]]},
         "datasets": {}, "txg": 10, "pool": None, "rctl": [], "flags": [], "modules": [],
         "rulesets": {"1": ["hide"], "2": [f"path {name} unhide" for name in "null zero crypto random urandom".split()],
-                     "3": ["path ptmx unhide", "path pts unhide", "path pts/* unhide", "path fd unhide"],
+                     "3": [f"path {name} unhide" for name in LOGIN],
                      "4": ["include 1", "include 2", "include 3", "path fuse unhide", "path zfs unhide"],
                      "5": ["include 1", "include 2", "include 3", "include 4", "path pf unhide"]},
         "sysctl": {"kern.osreldate": "1501000", "kern.osrelease": "15.1-RELEASE-p1", "kern.racct.enable": "0",
@@ -141,6 +148,10 @@ class SimulatedHost:
     def running(self) -> Dict[str, Dict[str, Any]]:
         """The running jails by name."""
         return {str(jail["name"]): jail for jail in self.state["jails"].values()}
+
+    def kernel(self) -> Dict[str, Any]:
+        """The parameters that this kernel keeps of a jail, with a new jail's values."""
+        return {key: copy.copy(value) for key, value in KERNEL if key not in self.state["absent"]}
 
     def nodes(self) -> List[str]:
         """The mount points, in mount order."""

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import tarfile
 from pathlib import Path
 from typing import Any, Dict, Optional
 
-from .core import SimulatedHost, fresh_state
+from .core import LOGIN, SimulatedHost, fresh_state
 from .tools.system import listen
 
 DEVFS_RULES = """\
@@ -26,10 +27,7 @@ add path random unhide
 add path urandom unhide
 
 [devfsrules_unhide_login=3]
-add path ptmx unhide
-add path pts unhide
-add path 'pts/*' unhide
-add path fd unhide
+LOGIN
 
 [devfsrules_jail=4]
 add include $devfsrules_hide_all
@@ -44,7 +42,7 @@ add include $devfsrules_unhide_basic
 add include $devfsrules_unhide_login
 add include $devfsrules_jail
 add path pf unhide
-"""
+""".replace("LOGIN", "\n".join(f"add path {name!r} unhide" if "*" in name else f"add path {name} unhide" for name in LOGIN))
 SSHD_CONFIG = """\
 #\t$OpenBSD: sshd_config,v 1.104 2021/07/02 05:11:21 dtucker Exp $
 
@@ -71,6 +69,7 @@ BASE: Dict[str, str] = {
 }
 
 
+@functools.lru_cache(maxsize=None)
 def base_set(version: str = "15.1-RELEASE-p1") -> bytes:
     """A tiny base.txz."""
     stream = io.BytesIO()

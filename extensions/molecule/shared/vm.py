@@ -12,7 +12,8 @@ A machine boots from one of these, named by environment variables:
 
 None of these is ever written to. Each machine has a second disk for ZFS (``FREEBSD_ZFS_SIZE``, 8G), ssh on a port of
 127.0.0.1, and keeps its console in ``console.log``; all of it below ``FREEBSD_STATE`` (build/vm). The seed for
-nuageinit(7) and cloud-init brings the public key ``FREEBSD_KEY.pub`` (~/.ssh/id_ed25519) for root.
+nuageinit(7) and cloud-init brings the public key ``FREEBSD_KEY.pub`` (~/.ssh/id_ed25519) for root. ``FREEBSD_ACCEL`` (kvm or
+tcg), ``FREEBSD_CPU``, ``FREEBSD_CPUS`` (2) and ``FREEBSD_MEMORY`` (4G) are QEMU's.
 """
 
 from __future__ import annotations
@@ -64,6 +65,8 @@ def need(program: str, package: str) -> str:
 
 def kvm_works() -> bool:
     """Whether the kernel helps; else QEMU runs every instruction itself, some ten times slower."""
+    if ENV.get("FREEBSD_ACCEL"):
+        return ENV["FREEBSD_ACCEL"] == "kvm"
     try:
         with open("/dev/kvm", "r+b", buffering=0):
             pass
@@ -178,7 +181,7 @@ class Vm:
         zfs = self.place / "zfs.raw"
         subprocess.run(["qemu-img", "create", "-q", "-f", "raw", zfs, ENV.get("FREEBSD_ZFS_SIZE") or "8G"], check=True)
         words = [
-            qemu, "-machine", "q35", "-accel", "kvm" if fast else "tcg,thread=multi", "-cpu", "host" if fast else "max",
+            qemu, "-machine", "q35", "-accel", "kvm" if fast else "tcg,thread=multi", "-cpu", ENV.get("FREEBSD_CPU") or ("host" if fast else "max"),
             "-smp", ENV.get("FREEBSD_CPUS") or "2", "-m", ENV.get("FREEBSD_MEMORY") or "4G", "-display", "none",
             "-serial", f"file:{self.place}/console.log", "-pidfile", str(self.place / "pid"), "-daemonize",
             *self._boot_words(), "-drive", f"file={zfs},if=virtio,format=raw", *self._seed_words(),

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import urllib.request
 from pathlib import Path
-from typing import List, Tuple
+from typing import List, Set, Tuple
 
 from ..core import Refusal, SimulatedHost, tool
 
@@ -26,30 +27,45 @@ def _plain(args: List[str]) -> List[str]:
 
 @tool("rm")
 def rm(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
-    """rm(1): files flagged schg stay, mounts are not crossed with -x."""
+    """rm(1): files flagged schg stay, mounts are not crossed with -x; the rest of a tree goes."""
     err = ""
+    flags = "".join(word[1:] for word in args if word.startswith("-") and word != "--")
+    nodes = {one["node"] for one in host.state["mounts"]}
     for path in _plain(args):
-        nodes = [one["node"] for one in host.state["mounts"]]
-        held = [flag for flag in host.state["flags"] if flag == path or flag.startswith(path + "/")]
-        mounted = [node for node in nodes if node.startswith(path + "/")]
-        if held or mounted:
-            err += "".join(f"rm: {one}: Operation not permitted\n" for one in held)
-            err += "".join(f"rm: {one}: Device busy\n" for one in mounted)
-            continue
-        real = host.real(path)
-        if real.is_dir() and not real.is_symlink():
-            shutil.rmtree(real)
-        elif os.path.lexists(real):
-            real.unlink()
+        if not os.path.lexists(host.real(path)):
+            err += "" if "f" in flags else f"rm: {path}: No such file or directory\n"
+        elif host.real(path).is_dir() and not host.real(path).is_symlink() and "r" not in flags.lower():
+            err += f"rm: {path}: is a directory\n"
+        else:
+            err += _remove(host, path, nodes)
     return (1 if err else 0), "", err
+
+
+def _remove(host: SimulatedHost, path: str, nodes: Set[str]) -> str:
+    """Remove a path and what is below it, as far as can be; what rm(1) says."""
+    if path in nodes:
+        return f"rm: {path}: Device busy\n"
+    real, err = host.real(path), ""
+    held = path in host.state["flags"]
+    if not real.is_dir() or real.is_symlink():
+        if not held:
+            real.unlink()
+        return f"rm: {path}: Operation not permitted\n" if held else ""
+    for name in sorted(os.listdir(real)):
+        err += _remove(host, f"{path}/{name}", nodes)
+    if held or err:
+        return err + f"rm: {path}: {'Operation not permitted' if held else 'Directory not empty'}\n"
+    real.rmdir()
+    return ""
 
 
 @tool("chflags")
 def chflags(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
-    """chflags(1) -R."""
+    """chflags(1): sets schg on a file, or clears all flags of a tree."""
     words = _plain(args)
     for path in words[1:]:
         host.state["flags"] = [flag for flag in host.state["flags"] if flag != path and not flag.startswith(path + "/")]
+        host.state["flags"] += [path] if words[0] == "schg" else []
     return 0, "", ""
 
 
@@ -89,7 +105,7 @@ def tar(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 @tool("fetch")
 def fetch(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """fetch(1): file:// of the host, and http of this machine."""
-    target, url = args[args.index("-o") + 1], args[-1]
+    target, url = args[next(place for place, word in enumerate(args) if word in ("-o", "-qo")) + 1], args[-1]
     try:
         if url.startswith("file://"):
             data = host.real(url[7:]).read_bytes()
@@ -97,7 +113,7 @@ def fetch(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
             with urllib.request.urlopen(url, timeout=10) as stream:  # noqa: S310
                 data = stream.read()
     except OSError as error:
-        reason = getattr(error, "strerror", None) or str(getattr(error, "reason", error))
+        reason = getattr(error, "strerror", None) or re.sub(r"^\[Errno \d+\] ", "", str(getattr(error, "reason", error)))
         raise Refusal(f"fetch: {url}: {reason}") from error
     if target == "-":
         return 0, data.decode(errors="surrogateescape"), ""

@@ -17,7 +17,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import Form
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, jail_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount, cpulist
 
-from ..core import KERNEL, Refusal, SimulatedHost, tool
+from ..core import Refusal, SimulatedHost, tool
 
 Answer = Tuple[int, str, str]
 Params = Dict[str, List[str]]
@@ -71,7 +71,10 @@ def jail(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
         try:
             out += _one(host, verb, name, defined, options)
         except Refusal as refusal:
-            rc, out, err = 1, out + refusal.out, err + refusal.err + "\n"
+            said = refusal.out
+            if "i" in options and said:  # numbers in place of words
+                said = f"{host.state['next_jid'] - 1}\n"
+            rc, out, err = 1, out + said, err + refusal.err + "\n"
     return rc, "" if "q" in options else out, err
 
 
@@ -147,11 +150,13 @@ def _command_line(host: SimulatedHost, verb: str, words: List[str], options: Dic
 def _raw_remove(host: SimulatedHost, names: List[str]) -> Answer:
     out, err, rc = "", "", 0
     targets = list(host.running()) if names == ["*"] else names
-    for name in sorted(targets, reverse=True):
-        if by_name(host, name) is None:
+    there = {name: by_name(host, name) for name in targets}
+    for name in reversed(targets):
+        alive = there[name]
+        if alive is None:
             rc, err = 1, err + f'jail: "{name}" not found\n'
         else:
-            _remove(host, name)
+            _remove(host, str(alive["name"]))
             out += f"{name}: removed\n" if len(targets) > 1 else ""
     return rc, out, err
 
@@ -174,43 +179,47 @@ def _addresses(params: Params) -> List[Tuple[str, str, str, List[str]]]:
     return found
 
 
-def _mounts(host: SimulatedHost, params: Params, name: str) -> List[Tuple[str, str, str, str]]:
-    """Type, options, special and node of all that jail(8) mounts, in its order."""
+def _mounts(host: SimulatedHost, params: Params, name: str) -> List[Tuple[str, str, str, str, str]]:
+    """Parameter, type, options, special and node of all that jail(8) mounts, in its order."""
     path = (params.get("path") or ["/"])[-1]
-    lines = list(params.get("mount", []))
+    lines = [("mount", line) for line in params.get("mount", [])]
     for file in params.get("mount.fstab", []):
         if not host.real(file).is_file():
-            raise Refusal(_said(name, f"{file}: No such file or directory"))
-        lines += host.real(file).read_text().splitlines()
+            raise Refusal(_said(name, f"mount.fstab: {file}: No such file or directory"))
+        lines += [("mount.fstab", line) for line in host.real(file).read_text().splitlines()]
     found = []
-    for line in lines:
+    for param, line in lines:
         entry = fstab.parse_line(line)
         if entry is not None:
-            found.append((entry.vfstype, entry.mntops, entry.spec, entry.file))
+            found.append((param, entry.vfstype, entry.mntops, entry.spec, entry.file))
     if _true(params, "mount.devfs"):
         ruleset = (params.get("devfs_ruleset") or ["4"])[-1]
-        found.append(("devfs", f"ruleset={ruleset if ruleset != '0' else '4'}", ".", f"{path}/dev"))
+        found.append(("mount.devfs", "devfs", f"ruleset={ruleset if ruleset != '0' else '4'}", ".", f"{path}/dev"))
     if _true(params, "mount.fdescfs"):
-        found.append(("fdescfs", "", ".", f"{path}/dev/fd"))
+        found.append(("mount.fdescfs", "fdescfs", "", ".", f"{path}/dev/fd"))
     if _true(params, "mount.procfs"):
-        found.append(("procfs", "", ".", f"{path}/proc"))
+        found.append(("mount.procfs", "procfs", "", ".", f"{path}/proc"))
     return found
 
 
-def _check_node(host: SimulatedHost, path: str, node: str, name: str) -> None:
-    below = node[len(path):] if node.startswith(path) else node
-    real = host.real(path)
+def _check_node(host: SimulatedHost, path: str, param: str, node: str, name: str) -> None:
+    below = node[len(path):] if node.startswith(path + "/") else ""
+    place = path
     for part in [part for part in below.split("/") if part]:
-        real = real / part
+        place = f"{place}/{part}"
+        real = host.real(place)
         if real.is_symlink():
-            raise Refusal(_said(name, f"mount: {node} is a symbolic link"))
+            raise Refusal(_said(name, f"{param}: {place} is a symbolic link"))
         # fdescfs stands in the devfs that was just mounted.
-        if not real.is_dir() and not below.startswith("/dev/"):
-            raise Refusal(_said(name, f"mount: {node}: No such file or directory"))
+        if not os.path.lexists(real) and not below.startswith("/dev/"):
+            raise Refusal(_said(name, f"{param}: {place}: No such file or directory"))
 
 
 def start(host: SimulatedHost, name: str, params: Params, shown: str) -> str:
-    """Create a jail as jail(8) -c does, and undo everything when it fails."""
+    """Create a jail as jail(8) -c does, and undo everything when it fails.
+
+    :param shown: its name, when it stands in a file; then its coming and going is told.
+    """
     undo: List[List[str]] = []
     path = (params.get("path") or ["/"])[-1]
     try:
@@ -220,8 +229,8 @@ def start(host: SimulatedHost, name: str, params: Params, shown: str) -> str:
             if interface:
                 _do(host, ["ifconfig", interface, family, address, *words, "alias"], shown, "/sbin/ifconfig")
                 undo.append(["ifconfig", interface, family, address.split("/")[0], "-alias"])
-        for fstype, opts, special, node in _mounts(host, params, shown):
-            _check_node(host, path, node, shown)
+        for param, fstype, opts, special, node in _mounts(host, params, shown):
+            _check_node(host, path, param, node, shown)
             option = ["-o", opts] if opts else []
             _do(host, ["mount", "-t", fstype, *option, special, node], shown, "/sbin/mount")
             undo.append(["umount", node])
@@ -234,10 +243,11 @@ def start(host: SimulatedHost, name: str, params: Params, shown: str) -> str:
         for command in [*params.get("exec.start", []), *params.get("command", [])]:
             _inside(host, created, command, shown)
         _hooks(host, params, "exec.poststart", shown)
-    except Refusal:
+    except Refusal as refusal:
         for argv in reversed(undo):
             if argv[0] == "jail-remove":
                 _remove(host, argv[1])
+                refusal.out = f"{shown}: created\n{shown}: removed\n" if shown else ""
             else:
                 host.run(argv)
         raise
@@ -271,7 +281,9 @@ def _inside(host: SimulatedHost, jail_: Dict[str, Any], command: str, shown: str
     if program.endswith("/false"):
         raise Refusal(_said(shown, f"{command}: failed"))
     if command in RC_COMMANDS:
-        jail_["processes"] = ["/usr/sbin/syslogd -s", "/usr/sbin/cron -s"]
+        # Without an address syslogd does not start: seen on 15.1.
+        addressed = jail_["ip4.addr"] or jail_["ip6.addr"] or "inherit" in (jail_["ip4"], jail_["ip6"])
+        jail_["processes"] = [*(["/usr/sbin/syslogd -s"] if addressed else []), "/usr/sbin/cron -s"]
 
 
 def _through_mounts(host: SimulatedHost, path: str, program: str) -> bool:
@@ -334,11 +346,19 @@ def _kernel(params: Params, jail_: Dict[str, Any]) -> None:
         if isinstance(jail_[canonical], bool):
             jail_[canonical] = _true(params, key) != (canonical != key)
         elif isinstance(jail_[canonical], list):
-            jail_[canonical] = [re.sub(r"^.*\||[/ ].*$", "", value) for value in values]
-        elif canonical in ("ip4", "ip6", "vnet", "host", "zfs"):
+            jail_[canonical] = [re.sub(r"^.*\||[/ ].*$", "", value) for value in values if value]
+        elif canonical in ("ip4", "ip6", "vnet", "host", "zfs", "sysvmsg", "sysvsem", "sysvshm"):
             jail_[canonical] = {"1": "new", "2": "inherit", "0": "disable"}.get((values or ["new"])[-1], (values or ["new"])[-1])
         else:
             jail_[canonical] = (values or [""])[-1]
+
+
+def _sysvipc(params: Params, jail_: Dict[str, Any]) -> None:
+    """The old word for System V IPC decides where nothing else is said."""
+    for key in params:
+        if table.canonical(key) == "allow.sysvipc":
+            kind = "inherit" if jail_["allow.sysvipc"] else "disable"
+            jail_.update({name: kind for name in ("sysvmsg", "sysvsem", "sysvshm") if name in jail_ and name not in params})
 
 
 def _create(host: SimulatedHost, name: str, params: Params, shown: str) -> Dict[str, Any]:
@@ -350,10 +370,11 @@ def _create(host: SimulatedHost, name: str, params: Params, shown: str) -> Dict[
         clash = set(addresses) & set(other["ip4.addr"] + other["ip6.addr"])
         if clash and (len(addresses) > 1 or len(other["ip4.addr"]) > 1):
             raise Refusal(_said(shown, "IPv4 addresses clash"))
-    jail_ = {key: copy.copy(value) for key, value in KERNEL}
+    jail_ = host.kernel()
     jid = str((params.get("jid") or [name if name.isdigit() else host.state["next_jid"]])[-1])
     host.state["next_jid"] = max(host.state["next_jid"], int(jid)) + 1
     _kernel(params, jail_)
+    _sysvipc(params, jail_)
     vnet = jail_["vnet"] == "new"
     jail_.update({"jid": jid, "name": name or jid, "processes": [], "cpuset.id": str(int(jid) + 1)})
     if vnet:
@@ -362,6 +383,8 @@ def _create(host: SimulatedHost, name: str, params: Params, shown: str) -> Dict[
         parent = by_name(host, name.rpartition(".")[0])
         assert parent is not None
         jail_["parent"] = parent["jid"]
+        parent["children.cur"] = str(int(parent["children.cur"]) + 1)
+        jail_["securelevel"] = str(max(int(jail_["securelevel"]), int(parent["securelevel"])))
     host.state["jails"][jid] = jail_
     return jail_
 
@@ -380,6 +403,7 @@ def modify(host: SimulatedHost, name: str, params: Params, shown: str) -> None:
         _kernel({key: values}, fresh)
         if known.name in ONLY_AT_CREATION and fresh[known.name] != jail_[known.name] and known.name not in ("ip4", "ip6"):
             raise Refusal(_said(shown, f"{known.name} cannot be changed after creation"))
+    _sysvipc(params, fresh)
     # Lowering is not refused to the host: seen on 15.1.
     jail_.update(fresh)
 
@@ -388,6 +412,9 @@ def _remove(host: SimulatedHost, name: str) -> None:
     for jid, jail_ in list(host.state["jails"].items()):
         if jail_["name"] == name or jail_["name"].startswith(name + "."):
             del host.state["jails"][jid]
+            above = host.state["jails"].get(jail_["parent"])
+            if above is not None:
+                above["children.cur"] = str(int(above["children.cur"]) - 1)
             if host.state["linger"]:
                 host.state["dying"].append(dict(jail_, dying=True))
             for interface, (owner, _held) in list(host.state.get("moved", {}).items()):
@@ -410,13 +437,17 @@ def stop(host: SimulatedHost, name: str, params: Params, shown: str) -> str:
     for command in params.get("exec.poststop", []):
         rc, _out, err = host.call(command)
         problems += [err.rstrip()] if rc else []
-    for _fstype, _opts, _special, node in reversed(mounts):
+    for param, _fstype, _opts, _special, node in reversed(mounts):
+        if node not in host.nodes():
+            problems.append(_said(shown, f"{param}: {node}: not a mount point"))
+            continue
         rc, _out, err = host.run(["umount", node])
-        problems += [f"{_said(shown, f'{node}: not a mount point')}"] if rc else []
+        problems += [err.rstrip()] if rc else []
     for family, interface, address, _words in reversed(_addresses(params)):
         if interface:
             rc, _out, err = host.run(["ifconfig", interface, family, address.split("/")[0], "-alias"])
-            problems += [err.rstrip()] if rc else []
+            told = f"/sbin/ifconfig {interface} {family} {address} -alias: failed"
+            problems += [err.rstrip(), _said(shown, told)] if rc else []
     if problems:
         raise Refusal("\n".join(problems), 1, f"{name}: removed\n")
     return f"{name}: removed\n"
@@ -456,16 +487,16 @@ def jls(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
             head = "" if names or "n" in flags else HEAD
             empty = _envelope([]) if json_out else head
             return 1, empty, f"jls: jail {shown} not found\n"
-    unknown = [name for name in names if name not in dict(KERNEL) and not name.startswith(("meta.", "env."))]
+    unknown = [name for name in names if name not in host.kernel() and not name.startswith(("meta.", "env."))]
     if unknown:
         return 1, "", f"jls: unknown parameter: {unknown[0]}\n"
-    keys = names or [key for key, _value in KERNEL]
+    keys = names or list(host.kernel())
     if json_out and ("n" in flags or names):
         return 0, _envelope([{key: _json(one[key], "n" in flags) for key in keys if key in one} for one in found]), ""
     if json_out:
         return 0, _envelope([_brief(one, "N" in flags) for one in found]), ""
     if names or "n" in flags:
-        return 0, "".join(" ".join(_text(key, one[key], "n" in flags) for key in keys) + "\n" for one in found), ""
+        return 0, "".join(" ".join(_text(key, one[key], flags) for key in keys) + "\n" for one in found), ""
     return 0, _table(found, "N" in flags), ""
 
 
@@ -495,12 +526,16 @@ def _json(value: Any, named: bool) -> Any:
     return ("true" if value else "false") if isinstance(value, bool) and not named else value
 
 
-def _text(key: str, value: Any, named: bool) -> str:
+def _text(key: str, value: Any, flags: Set[str]) -> str:
+    named = "n" in flags
     if isinstance(value, bool):
         head, _dot, tail = key.rpartition(".")
         plain = f"{head}.no{tail}" if head else f"no{key}"
         return (key if value else plain) if named else ("true" if value else "false")
-    shown = ",".join(value) if isinstance(value, list) else value or '""'
+    if isinstance(value, list):
+        shown = ",".join(value) or ('""' if "q" in flags else "")
+    else:
+        shown = value or '""'
     return f"{key}={shown}" if named else shown
 
 
@@ -519,7 +554,10 @@ def jexec(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     if found is None:
         raise Refusal(f'jexec: jail "{name}" not found')
     host.state.setdefault("jexec", []).append([name, *words])
-    return 0, "", ""
+    program = words[0] if words else ""
+    if program.startswith("/") and not os.path.lexists(host.real(found["path"] + program)) and not _through_mounts(host, found["path"], program):
+        raise Refusal(f"jexec: execvp: {program}: No such file or directory")
+    return (1 if program.endswith("/false") else 0), "", ""
 
 
 @tool("rctl")
@@ -532,13 +570,23 @@ def rctl(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     flags = [word for word in args if word.startswith("-")]
     words = [word for word in args if not word.startswith("-")]
     if not words:
-        return 0, "".join(f"{rule}\n" for rule in reversed(rules)), ""
+        return 0, "".join(f"{_human(rule) if '-h' in flags else rule}\n" for rule in reversed(rules)), ""
     for word in words:
         try:
             out += _rule(host, "".join(flags), word)
         except Refusal as refusal:
             failed, err = failed + 1, err + refusal.err + "\n"
     return failed, out, err
+
+
+def _human(rule: str) -> str:
+    """A rule with its amount in units, where it is a whole number of them."""
+    subject, _equals, plain = rule.rpartition("=")
+    number, units = int(plain), "KMGTPE"
+    place = -1
+    while number and number % 1024 == 0 and place + 1 < len(units):
+        number, place = number // 1024, place + 1
+    return f"{subject}={number}{units[place] if place >= 0 else ''}"
 
 
 def _rule(host: SimulatedHost, flags: str, word: str) -> str:
@@ -566,8 +614,6 @@ def _rule(host: SimulatedHost, flags: str, word: str) -> str:
     if "l" in flags:
         raise Refusal(f"rctl: failed to get limits for '{word}': Operation not supported")
     if "u" in flags:
-        if by_name(host, word.split(":")[1]) is None:
-            raise Refusal(f"rctl: failed to show resource consumption for '{word}': No such process")
         return "".join(f"{name}=0\n" for name in USAGE)
     return "".join(f"{rule}\n" for rule in reversed(matching))
 
@@ -581,28 +627,56 @@ USAGE = (
 
 @tool("cpuset")
 def cpuset(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
-    """cpuset(1) -j, for a host of four CPUs."""
+    """cpuset(1) -j, for a host of four CPUs, or as many as the state says."""
     name = args[args.index("-j") + 1]
+    last = host.state.get("cpus", 4) - 1
     found = by_name(host, name)
     if found is None:
         raise Refusal(f'cpuset: jail "{name}" not found')
     if "-g" in args:
-        mask = ", ".join(str(cpu) for cpu in sorted(cpulist(found.get("cpus", "0-3"))))
+        mask = ", ".join(str(cpu) for cpu in sorted(cpulist(found.get("cpus", f"0-{last}"))))
         return 0, f"jail {found['jid']} mask: {mask}\njail {found['jid']} domain policy: first-touch mask: 0\n", ""
     wanted = args[args.index("-l") + 1]
     if wanted == "all":
-        wanted = "0-3"
-    if max(cpulist(wanted)) > 3:
+        wanted = f"0-{last}"
+    if max(cpulist(wanted)) > last:
         raise Refusal("cpuset: setaffinity: Invalid argument")
     found["cpus"] = wanted
     return 0, "", ""
+
+
+WITH_VALUE = ("path", "type", "user", "group", "mode", "include")
+
+
+def _numbered(rules: List[str]) -> List[Tuple[int, str]]:
+    """The rules of a set in order, each with its number: its own, or 100 more than the last one's."""
+    found: List[Tuple[int, str]] = []
+    for rule in rules:
+        words = rule.split()
+        last = found[-1][0] if found else 0
+        number, words = (int(words[0]), words[1:]) if words[0].isdigit() else (last + 100, words)
+        found = sorted([one for one in found if one[0] != number] + [(number, _in_order(words))])
+    return found
+
+
+def _in_order(words: List[str]) -> str:
+    """A rule's parts in the order in which devfs(8) shows them."""
+    order = ("type", "path", "hide", "unhide", "user", "group", "mode", "include")
+    parts: Dict[str, str] = {}
+    while words:
+        width = 2 if words[0] in WITH_VALUE else 1
+        parts[words[0]] = " ".join(words[:width])
+        words = words[width:]
+    if "mode" in parts:
+        parts["mode"] = "mode " + (parts["mode"].split()[1].lstrip("0") or "0")
+    return " ".join(parts[part] for part in order if part in parts)
 
 
 def _unknown_word(words: List[str]) -> str:
     left = words[1:] if words[0].isdigit() else list(words)
     while left:
         word = left.pop(0)
-        if word in ("path", "type", "user", "group", "mode", "include"):
+        if word in WITH_VALUE:
             left = left[1:]
         elif word not in ("hide", "unhide"):
             return word
@@ -624,8 +698,10 @@ def devfs(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     if words == ["showsets"]:
         return 0, "".join(f"{one}\n" for one in sorted(sets, key=int)), ""
     if words[0] == "show":
-        return 0, "".join(f"{100 * (place + 1)} {rule}\n" for place, rule in enumerate(sets.get(number, []))), ""
-    if words[0] == "delset":
+        return 0, "".join(f"{place} {rule}\n" for place, rule in _numbered(sets.get(number, []))), ""
+    if words[0] == "del":
+        sets[number] = [f"{place} {rule}" for place, rule in _numbered(sets.get(number, [])) if place != int(words[1])]
+    elif words[0] == "delset":
         sets.pop(number, None)
     elif words[0] == "add":
         rule = " ".join(words[1:] if words[1:] != ["-"] else stdin.split())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 from typing import Dict, List, Tuple
 
 from ..core import Refusal, SimulatedHost, tool
@@ -27,7 +28,9 @@ def _shown(host: SimulatedHost, name: str, cidr: bool) -> str:
     kind = next(kind for kind in LOOKS if name.startswith(kind))
     flags, options, tail = LOOKS[kind]
     lines = [f"{name}: flags={flags}", f"\toptions={options}"]
-    for ip, prefix in host.state["interfaces"][name]:
+    if kind == "" and name in host.state.get("groups", {}):
+        tail = [f"\tgroups: {host.state['groups'][name]}"]
+    for ip, prefix in sorted(host.state["interfaces"][name], key=lambda held: ":" in held[0]):
         address = ipaddress.ip_interface(f"{ip}/{prefix}")
         if address.version == 6:
             lines.append(f"\tinet6 {ip}/{prefix}" if cidr else f"\tinet6 {ip} prefixlen {prefix}")
@@ -58,6 +61,7 @@ def ifconfig(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     if rest == ["destroy"]:
         for gone in [name, name[:-1] + {"a": "b", "b": "a"}.get(name[-1], "-")] if name.startswith("epair") else [name]:
             interfaces.pop(gone, None)
+            host.state.get("groups", {}).pop(gone, None)
     elif rest[0] in ("inet", "inet6"):
         _address(host, name, rest[1:])
     elif rest[0] == "vnet":
@@ -75,6 +79,7 @@ def _create(host: SimulatedHost, name: str, rest: List[str]) -> str:
         return f"epair{number}a"
     new = rest[1] if rest[:1] == ["name"] else f"{name}{number}"
     interfaces[new] = []
+    host.state.setdefault("groups", {})[new] = name
     return new
 
 
@@ -113,11 +118,12 @@ def mount(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
             opts += (flag[2:] or words.pop(0)).split(",")
     special, node = words
     if fstype == "nullfs" and not host.real(special).is_dir():
-        raise Refusal(f"mount_nullfs: {special}: No such file or directory")
-    if not host.real(node).is_dir():
+        raise Refusal(f"mount_nullfs: {special}: No such file or directory", 64)
+    in_devfs = any(one["fstype"] == "devfs" and node.startswith(one["node"] + "/") for one in host.state["mounts"])
+    if not host.real(node).is_dir() and not in_devfs:
         raise Refusal(f"mount: {node}: No such file or directory")
     shown = {"devfs": "devfs", "tmpfs": "tmpfs", "fdescfs": "fdescfs", "procfs": "procfs"}.get(fstype, special)
-    seen = ["local", "read-only"] if "ro" in opts else ["local"]
+    seen = ([] if fstype in ("devfs", "fdescfs") else ["local"]) + (["read-only"] if "ro" in opts else [])
     host.state["mounts"].append({"special": shown, "node": node, "fstype": fstype, "opts": seen})
     return 0, "", ""
 
@@ -128,6 +134,8 @@ def umount(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     node = args[-1]
     found = [one for one in host.state["mounts"] if one["node"] == node]
     if not found:
+        if not os.path.lexists(host.real(node)):
+            raise Refusal(f"umount: {node}: statfs: No such file or directory\numount: {node}: unknown file system")
         raise Refusal(f"umount: {node}: not a file system root directory")
     if any(one["node"].startswith(node + "/") for one in host.state["mounts"]):
         raise Refusal(f"umount: unmount of {node} failed: Device busy")

@@ -15,10 +15,11 @@ Answer = Tuple[int, str, str]
 PIDS = {name: 1000 + 100 * place for place, name in enumerate(PORTS, 1)}
 
 
-def _of_jails(host: SimulatedHost) -> Iterator[Tuple[str, int]]:
-    """Each running jail's number, and the process of its own syslogd."""
+def _of_jails(host: SimulatedHost) -> Iterator[Tuple[str, int, str]]:
+    """The processes of running jails: jail, number and command."""
     for jid in sorted(host.state["jails"], key=int):
-        yield jid, 20000 + int(jid)
+        for place, command in enumerate(host.state["jails"][jid]["processes"]):
+            yield jid, 20000 + 10 * int(jid) + place, command
 
 
 @tool("ps")
@@ -28,7 +29,7 @@ def ps(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
         raise Refusal(f"ps: not simulated: {' '.join(args)}")
     rows = [("0", 1, "/sbin/init")]
     rows += [("0", PIDS[name], f"/usr/sbin/{name} {daemon_flags(host, name)}".rstrip()) for name in host.state["services"]]
-    rows += [(jid, pid, "/usr/sbin/syslogd -s") for jid, pid in _of_jails(host)]
+    rows += _of_jails(host)
     return 0, "JID  PID COMMAND\n" + "".join(f"{jid:>3} {pid:>4} {command}\n" for jid, pid, command in rows), ""
 
 
@@ -39,12 +40,16 @@ def sockstat(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     if "-c" not in args:
         for name in sorted(host.state["services"]):
             found += [(name, PIDS[name], *one, "*", 0) for one in host.state["services"][name]]
-        found += [("syslogd", pid, "udp4", "*", 514, "*", 0) for _jid, pid in _of_jails(host)]
+        for jid, pid, command in _of_jails(host):
+            held = host.state["jails"][jid].get("ip4.addr", [])
+            # What listens on all addresses of a jail listens on its only one.
+            found += [("syslogd", pid, "udp4", held[0] if len(held) == 1 else "*", 514, "*", 0)] if "syslogd" in command else []
     else:
         found += [("sshd-session", 1122, "tcp4", address, 22, "10.10.10.1", 50022) for address in host.state.get("ssh", [])]
     listed = [
-        {"user": "root", "command": command, "pid": pid, "fd": 6 + number, "proto": proto,
-         "local": {"address": address, "port": port}, "foreign": {"address": far, "port": far_port}}
+        # The kernel itself has nfsd's socket for UDP.
+        {**({} if (command, proto[:3]) == ("nfsd", "udp") else {"user": "root", "command": command, "pid": pid, "fd": 6 + number}),
+         "proto": proto, "local": {"address": address, "port": port}, "foreign": {"address": far, "port": far_port}}
         for number, (command, pid, proto, address, port, far, far_port) in enumerate(found)
     ]
     return 0, json.dumps({"__version": "1", "sockstat": {"socket": listed}}) + "\n", ""

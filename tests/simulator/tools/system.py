@@ -11,15 +11,15 @@ from typing import Any, Dict, List, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils.definition import rc_groups, read_rc
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, jail_conf, rc_conf
 
-from ..core import KERNEL, Refusal, SimulatedHost, tool
+from ..core import Refusal, SimulatedHost, tool
 
 Answer = Tuple[int, str, str]
 
 
-def rc(host: SimulatedHost) -> Dict[str, str]:
-    """rc.conf's variables."""
-    real = host.real("/etc/rc.conf")
-    return rc_conf.values(real.read_text()) if real.exists() else {}
+def rc(host: SimulatedHost, service: str = "") -> Dict[str, str]:
+    """rc.conf's variables, and those of a service's own file."""
+    files = [host.real(path) for path in ("/etc/rc.conf", *([f"/etc/rc.conf.d/{service}"] if service else []))]
+    return {name: value for real in files if real.exists() for name, value in rc_conf.values(real.read_text()).items()}
 
 
 @tool("sysctl")
@@ -30,7 +30,7 @@ def sysctl(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     for word in [word for word in args if not word.startswith("-")]:
         name, equals, value = word.partition("=")
         if name == "security.jail.param" and "-N" in args:
-            out += "".join(f"security.jail.param.{key}\n" for key, _value in KERNEL)
+            out += "".join(f"security.jail.param.{key}\n" for key in host.kernel())
         elif name not in known:
             code, err = 1, err + f"sysctl: unknown oid '{name}'\n"
         elif equals:
@@ -51,12 +51,17 @@ def service(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     if name == "devfs":
         load_rulesets(host)
         return 0, "", ""
+    out, err = "", ""
+    if verb in ("stop", "restart"):
+        there = host.state["services"].pop(name, None) is not None
+        out = f"Stopping {name}.\nWaiting for PIDS: 1000.\n" if there else ""
+        err = "" if there else f"{name} not running? (check /var/run/{name}.pid).\n"
+        if verb == "stop":
+            return 0 if there else 1, out, err
     if verb in ("start", "restart", "reload"):
         listen(host, name, asked != verb)
-        return 0, f"Starting {name}.\n" if verb != "reload" else "", ""
-    if verb == "stop":
-        host.state["services"].pop(name, None)
-        return 0, "", ""
+        checked = "Performing sanity check on sshd configuration.\n" if name == "sshd" else ""
+        return 0, out + (checked if verb == "reload" else f"Starting {name}.\n"), err
     running = name in host.state["services"]
     return (0 if running else 1), f"{name} is {'running as pid 1000' if running else 'not running'}.\n", ""
 
@@ -77,7 +82,8 @@ def load_rulesets(host: SimulatedHost) -> None:
 
 def _legacy(host: SimulatedHost, name: str) -> str:
     """What rc.d/jail generates from jail_NAME_* variables."""
-    text = host.real("/etc/rc.conf").read_text()
+    own = host.real("/etc/rc.conf.d/jail")
+    text = host.real("/etc/rc.conf").read_text() + (own.read_text() if own.exists() else "")
     infix = re.sub(r"[^A-Za-z0-9]", "_", name)
     lines = {key: value for key, value in rc_conf.values(text).items() if key.startswith(f"jail_{infix}_")}
     if f"jail_{infix}_rootdir" not in lines or f"jail_{infix}_hostname" not in lines:
@@ -94,9 +100,15 @@ def _legacy(host: SimulatedHost, name: str) -> str:
     return generated
 
 
+OBSOLETE = (
+    "/etc/rc.d/jail: WARNING: Per-jail configuration via jail_* variables  is obsolete.  "
+    "Please consider migrating to /etc/jail.conf.\n"
+)
+
+
 def _rc_jail(host: SimulatedHost, verb: str, names: List[str]) -> Answer:
     """rc.d/jail: always answers 0."""
-    variables = rc(host)
+    variables, warned = rc(host, "jail"), ""
     names = names or variables.get("jail_list", "").split()
     out = {"start": "Starting jails:", "stop": "Stopping jails:"}.get(verb, "")
     if verb == "status":
@@ -104,27 +116,36 @@ def _rc_jail(host: SimulatedHost, verb: str, names: List[str]) -> Answer:
     if verb == "stop" and variables.get("jail_reverse_stop") == "YES":
         names = names[::-1]
     for name in names:
-        path = _legacy(host, name) or f"/etc/jail.conf.d/{name}.conf"
+        legacy = _legacy(host, name)
+        path = legacy or f"/etc/jail.conf.d/{name}.conf"
+        shown = variables.get(f"jail_{re.sub('[^A-Za-z0-9]', '_', name)}_hostname") or name
+        warned = OBSOLETE if legacy and verb == "start" else warned
         if not host.real(path).exists():
             path = "/etc/jail.conf"
+        if verb == "config":
+            out += f"{name}: parameters are in {path}.\n"
+            continue
         if verb == "stop" and name not in host.running():
             continue
         flags = ["-i", "-f", path, "-c", name] if verb == "start" else ["-q", "-f", path, "-r", name]
         code, _said, err = host.run(["jail", *flags])
-        out += f' cannot start jail  "{name}": \n{err}' if code and verb == "start" else f" {name}"
-    return 0, out + ".\n", ""
+        out += f' cannot start jail  "{shown}": \n{err}' if code and verb == "start" else f" {shown}"
+    return 0, out + (".\n" if verb != "config" else ""), warned
 
 
 PORTS = {
-    "sshd": ("tcp", 22), "syslogd": ("udp", 514), "sendmail": ("tcp", 25), "inetd": ("tcp", 21), "rpcbind": ("tcp", 111),
-    "ntpd": ("udp", 123), "mountd": ("tcp", 893), "nfsd": ("tcp", 2049),
+    "sshd": (("tcp",), 22), "syslogd": (("udp",), 514), "sendmail": (("tcp",), 25), "inetd": (("tcp",), 21),
+    "rpcbind": (("udp", "tcp"), 111), "ntpd": (("udp",), 123), "mountd": (("udp", "tcp"), 893), "nfsd": (("udp", "tcp"), 2049),
 }
-FLAGS = {"syslogd": "-s"}
+FLAGS = {"syslogd": "-s", "inetd": "-wW -C 60", "mountd": "-r -S", "nfsd": "-u -t"}
+# Where these are bound to an address, they keep the loopback addresses too; rpcbind keeps sockets for remote calls.
+LOOPBACK = ("rpcbind", "mountd")
+STRAYS = {"rpcbind": [["udp6", "*", 646], ["udp4", "*", 993]]}
 
 
 def daemon_flags(host: SimulatedHost, name: str) -> str:
     """A daemon's flags, as rc.conf has them now."""
-    return rc(host).get(f"{'nfs_server' if name == 'nfsd' else name}_flags", FLAGS.get(name, ""))
+    return rc(host, name).get(f"{'nfs_server' if name == 'nfsd' else name}_flags", FLAGS.get(name, ""))
 
 
 def listen(host: SimulatedHost, name: str, forced: bool = False) -> None:
@@ -147,9 +168,20 @@ def listen(host: SimulatedHost, name: str, forced: bool = False) -> None:
         found = re.findall(r"^interface listen (\S+)", real.read_text() if real.exists() else "", re.MULTILINE)
     else:
         found = re.findall(r"-(?:a|b|h)\s+(\S+)", flags)
-    kind, port = PORTS[name]
-    pairs = [(address.strip("[]"), 6 if ":" in address else 4) for address in found] or [("*", 6), ("*", 4)]
-    services[name] = [] if "-ss" in flags.split() else [[f"{kind}{family}", address, port] for address, family in pairs]
+    services[name] = [] if "-ss" in flags.split() else _sockets(name, [address.strip("[]") for address in found])
+
+
+def _sockets(name: str, bound: List[str]) -> List[List[Any]]:
+    """A daemon's sockets: protocol, address and port."""
+    kinds, port = PORTS[name]
+    if bound and name in LOOPBACK:
+        bound = list(dict.fromkeys(["::1", "127.0.0.1", *bound]))
+    found = []
+    for family in (6, 4):
+        there = [address for address in bound if (":" in address) == (family == 6)] if bound else ["*"]
+        if bound or (name, family) != ("inetd", 6):  # its services are of IPv4, when nothing else is said
+            found += [[f"{kind}{family}", address, port] for kind in kinds for address in there]
+    return found + STRAYS.get(name, [])
 
 
 @tool("sshd")
@@ -159,7 +191,10 @@ def sshd(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     for number, line in enumerate(host.real(path).read_text().splitlines(), 1):
         words = line.split("#")[0].split()
         if len(words) == 1:
-            raise Refusal(f"{path} line {number}: no argument after keyword \"{words[0]}\"", 255)
+            raise Refusal(
+                f"{path} line {number}: no argument after keyword \"{words[0]}\"\r\n"
+                f"{path}: terminating, 1 bad configuration options\r\n", 255,
+            )
     return 0, "", ""
 
 

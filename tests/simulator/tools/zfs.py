@@ -48,7 +48,7 @@ def property_of(host: SimulatedHost, name: str, column: str) -> str:
         return str(one["type"])
     if column == "origin":
         return str(one.get("origin") or "-")
-    if one["type"] == "snapshot" and column not in ("used", "referenced", "refer", "createtxg", "clones"):
+    if one["type"] == "snapshot" and ":" not in column and column not in ("used", "referenced", "refer", "createtxg", "clones"):
         return "-"
     if column == "mountpoint":
         return mountpoint(host, name)
@@ -71,7 +71,7 @@ def property_of(host: SimulatedHost, name: str, column: str) -> str:
             props = host.state["datasets"].get(place, {"props": {}})["props"]
             if column in props:
                 return str(props[column])
-            place = place.rpartition("/")[0]
+            place = place.rpartition("@" if "@" in place else "/")[0]
         return "-"
     return str(one["props"].get(column, "off"))
 
@@ -225,7 +225,7 @@ def _list(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: 
         elif "r" not in flags:
             names = [rest[0]]
     names = [name for name in names if "all" in kinds or host.state["datasets"][name]["type"] in kinds]
-    names.sort()
+    names.sort(key=lambda name: (name.partition("@")[0], host.state["datasets"][name]["txg"] if "@" in name else 0))
     for key, reverse in (("-s", False), ("-S", True)):
         if key in options:
             names.sort(key=lambda name: host.state["datasets"][name]["txg"], reverse=reverse)
@@ -255,14 +255,44 @@ def _rename(host: SimulatedHost, rest: List[str], props: Dict[str, str], options
         (new + name[len(old):] if name == old or name.startswith((old + "/", old + "@")) else name): one
         for name, one in datasets.items()
     }
+    for one in host.state["datasets"].values():
+        if (one.get("origin") or "").startswith((old + "/", old + "@")):
+            one["origin"] = new + one["origin"][len(old):]
     after = mountpoint(host, new)
     if host.real(before).is_dir() and before != after:
         shutil.move(str(host.real(before)), str(host.real(after)))
     for kept in list((host.root / ".snapshots").glob(old.replace("/", "%") + "@*")):
         kept.rename(kept.with_name(new.replace("/", "%") + kept.name[len(old.replace("/", "%")):]))
-    for mount in host.state["mounts"]:
-        if mount["special"] == old:
-            mount.update({"special": new, "node": after})
+    moved = [mount for mount in host.state["mounts"] if mount["special"] == old or mount["special"].startswith(old + "/")]
+    for mount in moved:  # unmounted and mounted anew
+        name = new + mount["special"][len(old):]
+        mount.update({"special": name, "node": mountpoint(host, name)})
+    host.state["mounts"] = [mount for mount in host.state["mounts"] if mount not in moved] + moved
+    return ""
+
+
+def _rollback(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    name = rest[0]
+    taken = _need(host, name)["txg"]
+    dataset = name.partition("@")[0]
+    newer = [other for other, two in host.state["datasets"].items() if other.startswith(dataset + "@") and two["txg"] > taken]
+    if newer:
+        listed = "\n".join(newer)
+        raise Refusal(
+            f"cannot rollback to '{name}': more recent snapshots or bookmarks exist\n"
+            f"use '-r' to force deletion of the following snapshots and bookmarks:\n{listed}"
+        )
+    point = host.real(mountpoint(host, dataset))
+    for entry in list(point.iterdir()):
+        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
+    shutil.copytree(_kept(host, name), point, symlinks=True, dirs_exist_ok=True)
+    return ""
+
+
+def _inherit(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    key, name = rest
+    _need(host, name)
+    host.state["datasets"][name]["props"].pop(key, None)
     return ""
 
 
@@ -274,6 +304,7 @@ def _unmount(host: SimulatedHost, rest: List[str], props: Dict[str, str], option
 VERBS = {
     "create": _create, "snapshot": _snapshot, "clone": _clone, "destroy": _destroy, "set": _set, "list": _list,
     "get": _get, "rename": _rename, "unmount": _unmount, "umount": _unmount,
+    "rollback": _rollback, "inherit": _inherit,
 }
 
 

@@ -205,7 +205,7 @@ def test_what_listens_everywhere_is_named_by_program(host: Host) -> None:
 
 def test_what_listens_in_a_jail_is_not_the_host_s(simulated: SimulatedHost, host: Host) -> None:
     before = report(host)
-    simulated.state["jails"]["7"] = {"jid": "7", "name": "web"}
+    simulated.state["jails"]["7"] = {"jid": "7", "name": "web", "processes": ["/usr/sbin/syslogd -s"]}
     assert report(host) == before
 
 
