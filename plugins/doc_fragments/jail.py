@@ -26,7 +26,8 @@ state:
 root:
   description:
     - V(thin) mounts the base read-only by C(nullfs) at C(/basejail); C(/etc), C(/var), C(/root) and the like are the
-      jail's own, everything else is links into the base.
+      jail's own, everything else is links into the base, and so is what nobody edits in C(/etc), such as C(rc.d) and
+      C(defaults).
     - V(clone) is a ZFS clone of the base's newest snapshot, V(thick) a full copy of the base.
     - V(empty) is an empty directory or dataset, V(existing) takes a directory as it is and never removes it.
     - A jail's root cannot become of another kind later.

@@ -21,6 +21,11 @@ from ansible_collections.cellblock.jails.plugins.module_utils.tree import Entry
 OWN = ("etc", "root", "var", "tmp")
 OWN_EMPTY = ("dev", "proc", "mnt", "media", "home", "net")
 OWN_USR = ("local", "obj", "home", "ports")
+# Of /etc, what nobody edits: seen through the base as well, and so always of its release.
+LINKED = (
+    "etc/rc.d", "etc/rc.subr", "etc/network.subr", "etc/defaults", "etc/periodic", "etc/mtree", "etc/devd", "etc/autofs",
+    "etc/pf.os", "etc/regdomain.xml", "etc/ssh/moduli", "etc/ssl/cert.pem", "etc/mail/freebsd.cf", "etc/mail/freebsd.submit.cf",
+)
 # State of the host's tools, not of the system; it would only grow the copy.
 LEFT_OUT = ("var/db/etcupdate", "var/db/freebsd-update", "var/cache/pkg", "var/db/mergemaster.mtree")
 
@@ -185,7 +190,10 @@ def _thin(host: Host, root: str, base_path: str) -> None:
     names = host.listdir(base_path)
     copied = [name for name in OWN if name in names]
     copied += [name for name in names if not host.isdir(f"{base_path}/{name}")]
-    storage.copy_tree(host, base_path, root, copied, LEFT_OUT)
+    storage.copy_tree(host, base_path, root, copied, (*LEFT_OUT, *LINKED))
+    for path in LINKED:
+        if host.lstat(f"{base_path}/{path}") is not None:
+            tree.link(path, f"{'../' * path.count('/')}{BASE_MOUNT}/{path}")
     for name in (*OWN_EMPTY, BASE_MOUNT, "usr"):
         tree.makedirs(name, 0o555 if name in ("dev", "proc") else 0o755)
     for name in names:

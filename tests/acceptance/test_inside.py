@@ -35,6 +35,12 @@ def test_a_jail_has_booted_with_what_was_declared(machine: Machine, root: str) -
     assert "*:111" not in sockets
 
 
+@pytest.mark.storage("ufs")
+def test_a_thin_jail_that_has_booted_holds_two_mebibytes(machine: Machine) -> None:
+    machine.jails([machine.web()])
+    assert int(machine.run("du", "-skx", machine.path("")).split()[0]) <= 2048
+
+
 def test_a_jail_sees_the_devices_of_its_ruleset_and_no_others(machine: Machine) -> None:
     basics = ["include $devfsrules_hide_all", "include $devfsrules_unhide_basic", "include $devfsrules_unhide_login"]
     machine.module("devfs_ruleset", name="devfsrules_cb", rules=[*basics, "path mem unhide"])
