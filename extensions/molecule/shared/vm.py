@@ -113,6 +113,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def disk_words(name: str, words: str) -> List[str]:
+    """A disk; FreeBSD numbers them in the order of their devices: the root file system is on vtbd0."""
+    return ["-drive", f"if=none,id={name},{words}", "-device", f"virtio-blk-pci,drive={name}"]
+
+
 class Vm:
     """One machine."""
 
@@ -151,7 +156,7 @@ class Vm:
         form = json.loads(subprocess.run(["qemu-img", "info", "--output=json", given], capture_output=True, check=True).stdout)["format"]
         disk = self.place / "root.qcow2"
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", given, "-F", form, disk], check=True)
-        words = ["-drive", f"file={disk},if=virtio,format=qcow2"]
+        words = disk_words("root", f"file={disk},format=qcow2")
         if kernel:
             append = f"vfs.root.mountfrom=ufs:/dev/vtbd0 console=comconsole boot_serial=YES {ENV.get('FREEBSD_APPEND', '')}"
             words += ["-kernel", kernel, "-append", append.strip()]
@@ -184,7 +189,7 @@ class Vm:
             qemu, "-machine", "q35", "-accel", "kvm" if fast else "tcg,thread=multi", "-cpu", ENV.get("FREEBSD_CPU") or ("host" if fast else "max"),
             "-smp", ENV.get("FREEBSD_CPUS") or "2", "-m", ENV.get("FREEBSD_MEMORY") or "4G", "-display", "none",
             "-serial", f"file:{self.place}/console.log", "-pidfile", str(self.place / "pid"), "-daemonize",
-            *self._boot_words(), "-drive", f"file={zfs},if=virtio,format=raw", *self._seed_words(),
+            *self._boot_words(), *disk_words("zfs", f"file={zfs},format=raw"), *self._seed_words(),
             "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{port}-:22", "-device", "virtio-net-pci,netdev=net",
             "-device", "virtio-rng-pci",
         ]
