@@ -79,7 +79,6 @@ class Bench:
         )
         return made
 
-
     def roots(self) -> Dict[str, int]:
         """Bytes that a jail of its own holds after its first boot: a clone, and a thin one."""
         declared = [
