@@ -113,6 +113,7 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
             "jail -c name=f3 path=/jails/r151 exec.start=/usr/bin/false persist", "jls -c -j f3",
             "jexec -l f1 /usr/bin/true", "jexec -l f1 /usr/bin/false", "jexec -l f1 /no/such",
         ),
+        seen=SEEN,
     ),
     Assumption(
         "inetd listens for the services of its file, on the address of its last `-a`, since its last start.",
