@@ -137,7 +137,7 @@ class Guest:
             self.must("truncate", "-s", "4g", f"{HOME}/pool")
             self.must("zpool", "create", "-m", self.place, self.dataset, f"{HOME}/pool")
         elif self.zfs:
-            self.must("zfs", "create", "-o", f"mountpoint={self.place}", self.dataset)
+            self.must("zfs", "create", "-o", f"mountpoint={self.place}", "-o", "atime=on", self.dataset)
         self.must("mkdir", "-p", f"{self.place}/r151")
         self._bring_base(f"{self.place}/r151")
         release, date = self.must("uname", "-r").strip(), self.must("uname", "-K").strip()
@@ -264,18 +264,26 @@ def captured_rows(simulated: Side, guest: Guest) -> Iterator[Row]:
     """The captured lines, in their order. All that can be repeated are: later ones see what earlier ones did."""
     part = "captured"
     for command in [str(one["cmd"]) for one in replay.CAPTURED]:
-        why = replay.why_not(command) or ("" if guest.zfs else _needs_zfs(command))
+        why = replay.why_not(command) or _no_zfs(guest, command)
         if command in replay.WRITES:
             for side in (simulated, guest.side):
                 side.write(*replay.WRITES[command])
         # sysrc(8) would write to the host's own rc.conf.
-        repeated = replay.pieces(command) and not command.startswith("sysrc") and (guest.zfs or not _needs_zfs(command))
+        repeated = replay.pieces(command) and not command.startswith("sysrc") and not _no_zfs(guest, command)
         told = [ask_captured(side, command) for side in (simulated, guest.side)] if repeated else []
-        yield Row(part, command, "not simulated" if "nothing" in why else "left out", why) if why else judge(part, command, *told)
+        yield Row(part, command, _kind(why), why) if why else judge(part, command, *told)
 
 
-def _needs_zfs(command: str) -> str:
-    return "the host has no ZFS" if command.startswith(("zfs ", "zpool ")) else ""
+def _kind(why: str) -> str:
+    """The verdict for a reason: whether the simulated host lacks it, or it cannot be repeated."""
+    return "not simulated" if why.startswith(("nothing", "in-process", "several lines")) else "left out"
+
+
+def _no_zfs(guest: Guest, command: str) -> str:
+    """Why a command of ZFS cannot be asked there; "" when it can."""
+    if command.startswith("zpool ") and not guest.own_pool:
+        return "the pool is the host's own"
+    return "the host has no ZFS" if command.startswith(("zfs ", "zpool ")) and not guest.zfs else ""
 
 
 def assumed_rows(guest: Guest, state: Dict[str, Any], place: Path) -> Iterator[Row]:
@@ -284,7 +292,7 @@ def assumed_rows(guest: Guest, state: Dict[str, Any], place: Path) -> Iterator[R
         why = one.why_not
         if not why and one.unless and guest.ask(*shlex.split(one.unless)).rc == 0:
             why = "the host uses for itself what would be changed"
-        if not why and not guest.zfs and any(_needs_zfs(step.line) for step in one.steps):
+        if not why and any(_no_zfs(guest, step.line) for step in one.steps):
             why = "the host has no ZFS"
         if why:
             yield Row(one.sentence, "", "left out", why)

@@ -232,6 +232,14 @@ def _list(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: 
     return "".join("\t".join(property_of(host, name, column) for column in columns) + "\n" for name in names)
 
 
+def _setter(host: SimulatedHost, name: str, key: str) -> str:
+    """The nearest dataset above that has a property of its own; the pool when none has."""
+    parent = name.rpartition("/")[0]
+    if not parent or key in host.state["datasets"].get(parent, {"props": {}})["props"]:
+        return parent or name
+    return _setter(host, parent, key)
+
+
 def _get(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
     keys, name = rest[0].split(","), rest[1]
     one = _need(host, name)
@@ -240,7 +248,7 @@ def _get(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: D
     for key in keys:
         source = "local" if key in one["props"] else "default"
         if key == "mountpoint" and source == "default":
-            source = f"inherited from {name.split('/')[0]}"
+            source = f"inherited from {_setter(host, name, key)}"
         shown = {"name": name, "property": key, "value": property_of(host, name, key), "source": source}
         lines.append("\t".join(shown[column] for column in columns) + "\n")
     return "".join(lines)
