@@ -48,7 +48,7 @@ RC_HOOKS = (
     ("exec_poststop", "exec.poststop"),
 )
 # All that rc.d/jail reads of a jail, by what follows jail_NAME_; jail_web_2_ip is not one of web.
-RC_VARIABLE = re.compile(
+RC_VARIABLE = (
     "(?:" + "|".join(word for word, _param, _boolean in RC_WORDS) + r"|ip|ip_multi\d+|interface|vnet_interface"
     r"|socket_unixiproute_only|exec|exec_start|exec_stop|exec_afterstart\d+|(?:" + "|".join(word for word, _param in RC_HOOKS)
     + r")\d*|fstab|zfs_dataset|parameters|consolecmd|program|flags|conf)"
@@ -253,7 +253,7 @@ def _read_hooks(words: Mapping[str, str], params: Params) -> None:
 def rc_variables(text: str, name: str) -> List[str]:
     """The variables of rc.conf(5) that define a jail, in anybody's hand."""
     prefix = f"jail_{infix(name)}_"
-    return [key for key in rc_conf.names(text) if key.startswith(prefix) and RC_VARIABLE.fullmatch(key[len(prefix):])]
+    return [key for key in rc_conf.names(text) if key.startswith(prefix) and re.fullmatch(RC_VARIABLE, key[len(prefix):])]
 
 
 def rc_groups(text: str) -> Dict[str, Tuple[Dict[str, Any], Dict[str, str]]]:

@@ -23,7 +23,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import (
     Refused,
     UnsafePath,
 )
-from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, outputs
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, outputs, rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.model import (
     BASE_MOUNT,
@@ -42,7 +42,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.plan import Lane, 
 
 NETWORK = ("vnet", "ip4", "ip6")
 # As rc.d/jail looks for it: such a jail.conf is read in place of the files in jail.conf.d.
-INCLUDES = re.compile(r"^[ \t]*\.include[ \t]*[\"']?/etc/jail\.conf\.d/", re.MULTILINE)
+INCLUDES = r"(?m)^[ \t]*\.include[ \t]*[\"']?/etc/jail\.conf\.d/"
 # What a running jail keeps from its start: jail(8) reads these again to undo them when it stops, so a
 # running jail's definition holds on to the old ones until it may be restarted.
 HELD = ("mount", "mount.devfs", "mount.fdescfs", "mount.procfs", "mount.fstab")
@@ -147,7 +147,7 @@ class Planner:
 
     def _warn_of_parallel_start(self) -> None:
         depending = [jail.name for jail in self.jails if jail.depend and jail.boot and jail.state != "absent"]
-        if depending and self.seen.rc.get("jail_parallel_start", "NO").lower() in ("yes", "true", "on", "1"):
+        if depending and rc_conf.yes(self.seen.rc.get("jail_parallel_start")):
             self.result.warnings.append(
                 f"jail_parallel_start is on: at boot rc.d/jail starts all jails at once, and {', '.join(depending)} may come up "
                 "before what they depend on"
@@ -177,14 +177,15 @@ class Planner:
     # -- one jail
 
     def _change(self, jail: Jail) -> Change:
-        old = self._old(jail)
+        written = self._as_written(jail)
+        old = written or self.seen.definition(jail.name)
         self._refuse_foreign(jail, old)
         if jail.state == "absent":
             return self._remove(jail, old)
         if jail.name in self.seen.unsafe:
             raise self.seen.unsafe[jail.name]
         dataset = roots.dataset_of(jail, self.request.storage_dataset, self.request.storage_path)
-        wanted = self._define(jail, old)
+        wanted = written or self._define(jail, old)
         change = Change(jail, old, wanted)
         self._check_needs(jail)
         change.is_new = old is None
@@ -227,14 +228,14 @@ class Planner:
         change.new = new
         return change
 
-    def _old(self, jail: Jail) -> Optional[Definition]:
-        """The definition that stands; a file that is just what we would write needs no reading."""
+    def _as_written(self, jail: Jail) -> Optional[Definition]:
+        """The definition that stands, when its file is just what we would write: it needs no reading, and is what is wanted."""
         text, facts = self.seen.confs.get(jail.name), self.marks.get(jail.name)
         if text is not None and facts is not None and jail.boot_style == "jail_conf" and jail.state != "absent":
             wanted = self._define(jail, Definition(jail.name, "jail_conf", facts))
             if wanted.conf() == text:
                 return wanted
-        return self.seen.definition(jail.name)
+        return None
 
     def _refuse_foreign(self, jail: Jail, old: Optional[Definition]) -> None:
         where, name = f"jail {jail.name}", jail.name
@@ -248,8 +249,9 @@ class Planner:
             fix = "It is not ours to remove; remove it by hand"
         if name in self.seen.confs:
             raise Refused(f"{definitions.conf_path(name)} was not made by us", where, fix)
-        if self.seen.elsewhere(name):
-            raise Refused(f"it is defined in {self.seen.elsewhere(name)}, not by us", where, fix)
+        place = self.seen.elsewhere(name)
+        if place is not None:
+            raise Refused(f"it is defined in {place}, not by us", where, fix)
         if name in self.seen.running:
             raise Refused("a jail of this name runs, and was not made by us", where, fix)
 
@@ -259,7 +261,7 @@ class Planner:
         ours = definitions.conf_path(jail.name)
         if place == f"/etc/jail.{jail.name}.conf":
             raise Refused(f"rc.d/jail reads {place} in place of {ours}", where, f"Move {place} away, then adopt the jail")
-        if place == JAIL_CONF and INCLUDES.search(self.seen.jail_conf):
+        if place == JAIL_CONF and re.search(INCLUDES, self.seen.jail_conf):
             raise Refused(f"{place} defines it and includes jail.conf.d, it would be defined twice", where, f"Take its block out of {place}")
         if place == JAIL_CONF:
             self.result.warnings.append(f"{where}: {place} defines it too; what counts now is ours, take the old block out")

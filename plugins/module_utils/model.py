@@ -140,6 +140,15 @@ class Jail:
         base = self.base or ""
         return base if base.startswith("/") else f"{storage_path}/basejails/{base}"
 
+    def own_points(self) -> List[str]:
+        """Where jail(8) mounts by parameters of its own, as paths below the root."""
+        wanted = {"dev": "mount.devfs", "proc": "mount.procfs"}
+        return [point for point, param in wanted.items() if self.params.get(param) == ["true"]]
+
+    def declared_points(self) -> List[str]:
+        """Where the declared mounts go, as paths below the root."""
+        return [entry.file[len(self.path) + 1:] for entry in self.mounts]
+
     @property
     def parent(self) -> Optional[str]:
         """The jail that it is nested in, by its dotted name."""

@@ -140,8 +140,9 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
     if any(seen.rulesets.get(str(name), name) not in (1, 2, 3, 4, 5, "1", "2", "3", "4", "5") for name in wanted):
         sets = host.run(["devfs", "rule", "showsets"]).out.split()
         seen.loaded_rulesets = frozenset(int(number) for number in sets)
+    others = {jail.path for jail in jails} | {str(jail.get("path")) for jail in seen.running.values()}
     for jail in jails:
-        _look_at(host, seen, jail, jails)
+        _look_at(host, seen, jail, others)
     paths = {jail.base_path(storage_path) for jail in jails if jail.base} | {storage_path}
     for facts in seen.marks().values():
         paths |= {str(facts.get("path")), partial(str(facts.get("path")))}
@@ -218,14 +219,14 @@ def _directory(host: Host, seen: Observed, path: str) -> bool:
     return path in seen.directories
 
 
-def _enclosing(seen: Observed, jails: Sequence[Jail], path: str) -> str:
-    """The innermost root of another jail that a path is below; "" when there is none."""
-    roots = {jail.path for jail in jails} | {str(jail.get("path")) for jail in seen.running.values()}
-    return max((root for root in roots if len(root) > 1 and path.startswith(root + "/")), key=len, default="")
+def _enclosing(roots: Set[str], path: str) -> str:
+    """The innermost of these roots that a path is below; "" when there is none."""
+    above = path.rpartition("/")[0]
+    return above if not above or above in roots else _enclosing(roots, above)
 
 
-def _look_at(host: Host, seen: Observed, jail: Jail, jails: Sequence[Jail]) -> None:
-    outer = _enclosing(seen, jails, jail.path) if jail.path else ""
+def _look_at(host: Host, seen: Observed, jail: Jail, others: Set[str]) -> None:
+    outer = _enclosing(others, jail.path)
     if outer:
         try:
             host.tree(outer).listdir(jail.path[len(outer):])
@@ -241,7 +242,7 @@ def _look_at(host: Host, seen: Observed, jail: Jail, jails: Sequence[Jail]) -> N
         if tree.listdir(""):
             seen.filled.add(jail.path)
         found = inside.look(tree, jail.inside, jail.flavour)
-        for point in ("dev", "proc", *(entry.file[len(jail.path) + 1:] for entry in jail.mounts)):
+        for point in (*jail.own_points(), *jail.declared_points()):
             found[point] = tree.look(point, 0) if point not in found else found[point]
         seen.seen[jail.name] = found
     except (UnsafePath, FileNotFoundError) as error:

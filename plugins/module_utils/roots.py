@@ -86,7 +86,7 @@ def make(jail: Jail, dataset: Optional[str], source: Source) -> Step:
             _make_dataset(host, jail, dataset, source)
         else:
             _make_directory(host, jail, source.path)
-        for point in own_points(jail):
+        for point in jail.own_points():  # whatever its base lacks
             host.tree(jail.path).makedirs(point)
 
     def undo(host: Host) -> None:
@@ -164,15 +164,12 @@ def _fill(host: Host, jail: Jail, root: str, base_path: str) -> None:
             host.makedirs(f"{root}/{name}", 0o555)
 
 
-def own_points(jail: Jail) -> List[str]:
-    """Where jail(8) mounts by parameters of its own; a new root has these, whatever its base lacks."""
-    wanted = {"dev": "mount.devfs", "proc": "mount.procfs"}
-    return [point for point, param in wanted.items() if jail.params.get(param) == ["true"]]
-
-
 def make_mount_points(jail: Jail, seen: Optional[Mapping[str, Entry]]) -> List[Step]:
-    """The step that makes the directories which the declared mounts need; none when they are there."""
-    points = [entry.file[len(jail.path) + 1:] for entry in jail.mounts]
+    """The step that makes the directories which mounts need; none when they are there.
+
+    :param seen: what is there; None for a root that is still to be made, with the points of jail(8)'s own in it.
+    """
+    points = jail.declared_points() if seen is None else [*jail.own_points(), *jail.declared_points()]
     missing = [point for point in points if seen is None or seen[point].kind == "absent"]
     if not missing:
         return []

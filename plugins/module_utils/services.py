@@ -141,7 +141,7 @@ def _configure(
         if policy == "keep":
             continue
         running = any(seen.running(program) for program in daemon.programs)
-        values = _values(daemon, policy, wanted, addresses, running or _yes(now.get(daemon.enable)), made)
+        values = _values(daemon, policy, wanted, addresses, running or rc_conf.yes(now.get(daemon.enable)), made)
         changed = {name: value for name, value in values.items() if now.get(name) != value}
         changes.update(changed)
         if policy == "disabled":
@@ -179,10 +179,6 @@ def _bracket(daemon: Daemon, address: str) -> str:
     return f"[{address}]" if daemon.name == "syslogd" and ":" in address else address
 
 
-def _yes(value: Optional[str]) -> bool:
-    return (value or "").lower() in ("yes", "true", "on", "1")
-
-
 def _strays(daemon: Daemon, seen: listeners.Listening) -> List[listeners.Listener]:
     """Its sockets that would answer on a jail's address, as far as our flags bind them."""
     return [
@@ -198,7 +194,7 @@ def _warn(
     made.warnings += [
         f"{name} is also set in {RC_CONF}.local, which wins over {RC_CONF}" for name in sorted(changes) if name in later
     ]
-    if wanted.policies.get("rpcbind") == "disabled" and _yes(now.get("nfs_server_enable")):
+    if wanted.policies.get("rpcbind") == "disabled" and rc_conf.yes(now.get("nfs_server_enable")):
         made.warnings.append("nfs_server_enable is set: rc.d/nfsd starts rpcbind(8) all the same; bind rpcbind instead")
 
 
@@ -252,7 +248,7 @@ def _ntp(
     restart: List[Daemon],
 ) -> List[Step]:
     """The step for ntp.conf, where ntpd is in use: the last rule that matches an address decides."""
-    if wanted.policies.get("ntpd") != "bound" or not (seen.running("ntpd") or _yes(now.get("ntpd_enable"))):
+    if wanted.policies.get("ntpd") != "bound" or not (seen.running("ntpd") or rc_conf.yes(now.get("ntpd_enable"))):
         return []
     old = host.read(NTP_CONF) or ""
     rules = ["ignore wildcard", "ignore all", *(f"listen {one}" for one in (*addresses, "127.0.0.1", "::1"))]

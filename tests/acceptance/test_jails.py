@@ -76,6 +76,23 @@ def test_an_empty_root_and_one_that_is_there(machine: Machine, style: str) -> No
         machine.run("rm", "-r", place)
 
 
+def test_a_root_that_is_there_gets_the_mount_points_that_it_lacks(machine: Machine) -> None:
+    place = f"{machine.place}/cbgiven"
+    machine.write(f"{place}/etc/keep", "kept")
+    declared = [{
+        "name": "cbgiven", "root": "existing", "path": place, "exec": {"start": "", "stop": ""}, "params": {"mount.procfs": True},
+        "ip4": [f"{machine.interface}|10.99.0.51"],
+    }]
+    try:
+        predicted = machine.jails(declared, check=True)
+        assert machine.jails(declared)["steps"] == predicted["steps"]
+        assert {f"{place}/dev", f"{place}/proc"} <= machine.mounted()
+        assert machine.jails(declared)["steps"] == []
+        machine.jails([], prune=True)
+    finally:
+        machine.run("rm", "-r", place)
+
+
 @pytest.mark.storage("zfs")
 def test_quota_and_reservation_of_a_dataset(machine: Machine) -> None:
     machine.jails([machine.web(root="clone", quota="256M", reservation="1M")])

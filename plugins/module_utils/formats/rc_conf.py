@@ -158,6 +158,11 @@ def values(text: str) -> Dict[str, str]:
     return found
 
 
+def yes(value: Optional[str]) -> bool:
+    """Whether rc.subr(8) takes a value for yes."""
+    return (value or "").lower() in ("yes", "true", "on", "1")
+
+
 def quote(value: str) -> str:
     """A value as sh, sysrc(8) and the boot loader read it back unharmed."""
     return '"' + re.sub(r'([\\"$`])', r"\\\1", value) + '"'
