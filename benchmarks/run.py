@@ -53,11 +53,13 @@ class Bench:
 
     def asked_shell(self, command: str) -> str:
         """What a command of the host answers."""
-        words = ["ssh", "-p", self.port, f"{self.user or 'root'}@{self.address}", command]
-        return subprocess.run(words, check=True, capture_output=True, stdin=subprocess.DEVNULL, text=True).stdout
+        return subprocess.run(self.ssh(command), check=True, capture_output=True, stdin=subprocess.DEVNULL, text=True).stdout
 
     def shell(self, command: str) -> float:
-        return self.timed(["ssh", "-p", self.port, f"{self.user or 'root'}@{self.address}", command])
+        return self.timed(self.ssh(command))
+
+    def ssh(self, command: str) -> List[str]:
+        return ["ssh", "-p", self.port, f"{self.user or 'root'}@{self.address}", command]
 
     def busy(self) -> bool:
         """Whether the host runs jails."""
@@ -65,8 +67,12 @@ class Bench:
 
     def jails(self, number: int) -> float:
         declared = [{"name": f"bench{place}", "root": "clone", "base": self.asked.base, "boot": False} for place in range(number)]
-        arguments = {"jails": declared, "storage_path": self.asked.path, "storage_dataset": self.asked.dataset, "prune": True}
-        return self.module("cellblock.jails.jails", arguments)
+        return self.bring(declared)
+
+    def bring(self, declared: List[Dict[str, Any]]) -> float:
+        """Have just these jails."""
+        where = {"storage_path": self.asked.path, "storage_dataset": self.asked.dataset, "prune": True}
+        return self.module("cellblock.jails.jails", {"jails": declared, **where})
 
     def floor(self, number: int) -> float:
         snapshot = f"$(zfs list -Ht snapshot -o name -S createtxg {self.asked.dataset}/basejails/{self.asked.base} | head -1)"
@@ -85,12 +91,11 @@ class Bench:
             {"name": f"bench{root}", "root": root, "base": self.asked.base, "boot": False, "rc_conf": {"sendmail_enable": "NONE"}}
             for root in ("clone", "thin")
         ]
-        where = {"storage_path": self.asked.path, "storage_dataset": self.asked.dataset, "prune": True}
-        self.module("cellblock.jails.jails", {"jails": declared, **where})
+        self.bring(declared)
         self.asked_shell("sync; sleep 6")  # ZFS accounts for a transaction group when it is written
         used = {root: int(self.asked_shell(f"zfs get -Hpo value used {self.asked.dataset}/bench{root}")) for root in ("clone", "thin")}
         used["thin, by du"] = int(self.asked_shell(f"du -skxA {self.asked.path}/benchthin").split()[0]) * 1024
-        self.module("cellblock.jails.jails", {"jails": [], **where})
+        self.bring([])
         return used
 
     def jexec(self) -> float:
@@ -99,13 +104,12 @@ class Bench:
             "name": "benchjexec", "root": "clone", "base": self.asked.base, "boot": False, "exec": {"start": "", "stop": ""},
             "mounts": [{"src": "/usr/local", "dest": "/usr/local", "opts": "ro"}],
         }
-        where = {"storage_path": self.asked.path, "storage_dataset": self.asked.dataset, "prune": True}
-        self.module("cellblock.jails.jails", {"jails": [jail], **where})
+        self.bring([jail])
         taken: Dict[str, List[float]] = {"bench": [], "inside": []}
         for _turn in range(6):
             for host, times in taken.items():
                 times.append(self.module("ansible.builtin.command", {"_raw_params": "true"}, host))
-        self.module("cellblock.jails.jails", {"jails": [], **where})
+        self.bring([])
         return min(taken["inside"]) / min(taken["bench"])
 
 

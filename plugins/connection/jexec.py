@@ -436,8 +436,11 @@ class Connection(SshConnection):  # type: ignore[misc]
             return cmd, None
         return cmd.replace(f"{mark()} ", "", 1), str(self.become.get_option("become_user") or "root")
 
-    def _reach(self, order: Order) -> Answer:
-        """Take an order to the jail; raise when the jail could not be entered."""
+    def _reach(self, order: Order, sought: bool = False) -> Answer:
+        """Take an order to the jail; raise when the jail could not be entered.
+
+        :param sought: whether a way to a jail that was not there has been found before.
+        """
         answer = self._attempt(order)
         if answer.entered or answer.rc == 0:
             return answer
@@ -445,13 +448,9 @@ class Connection(SshConnection):  # type: ignore[misc]
         missing = NO_HOME.search(said)
         if missing and order.user and order.user not in self._no_home:
             self._no_home[order.user] = missing[1]
-            return self._reach(order)
-        if NO_JAIL.search(said):
-            if self._find_a_way(order):
-                answer = self._attempt(order)
-            if answer.entered or answer.rc == 0:
-                return answer
-            said = to_text(answer.err + answer.out)
+            return self._reach(order, sought)
+        if not sought and NO_JAIL.search(said) and self._find_a_way(order):
+            return self._reach(order, True)
         raise self._refusal(said, answer.rc)
 
     def _attempt(self, order: Order) -> Answer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -122,8 +123,6 @@ ERRORS: List[Any] = [
 def test_errors_say_which_it_was(
     machine: Machine, control: Control, options: Dict[str, Any], variable: Optional[str], message: str
 ) -> None:
-    import re
-
     machine.jails([machine.web(exec={"start": "", "stop": ""}, **options)])
     done = control.ansible("ansible.builtin.command", "id", *(["-e", variable] if variable else []))
     said = " ".join((done.stdout + done.stderr).split())
