@@ -201,7 +201,7 @@ class Planner:
         if stops:
             stopping = old or new
             change.steps.append(Step(
-                "stop", lambda host: _stop(host, stopping, "vnet" in stopping.params), lambda host: runtime.start(host, stopping),
+                "stop", lambda host: _stop(host, stopping), lambda host: runtime.start(host, stopping),
                 f"jail {jail.name}", "running\n", "stopped\n",
             ))
         change.steps += self._definition_steps(change, new)
@@ -496,13 +496,15 @@ class Planner:
         name, old = change.jail.name, change.old
         changes: Dict[str, List[str]] = {}
         dropped = [] if old is None else [param for param in old.params if param not in new.params]
-        wanted = {**{param: params.default(param) for param in dropped}, **new.params}
+        back = {param: params.default(param, new.params) for param in dropped}
+        wanted = {**{param: values for param, values in back.items() if values is not None}, **new.params}
         for param, values in wanted.items():
             known = params.find(param)
-            if values is None or known is None or not (known.kernel and known.live) or param in ("ip4.addr", "ip6.addr"):
+            if known is None or not (known.kernel and known.live) or param in ("ip4.addr", "ip6.addr"):
                 continue
             if not params.same(param, values, params.running(param, running)):
                 changes[param] = list(values)
+        changes.update(params.carried(changes, wanted))
         steps = []
         if changes:
             before = {param: [str(running.get(param))] for param in changes}
@@ -573,7 +575,7 @@ class Planner:
         removal = roots.destroy(name, path, self.seen, dataset, own, jail.destroy_snapshots) if made else []
         if name in self.seen.running:
             change.steps.append(Step(
-                "stop", lambda host: _stop(host, old, True), None, f"jail {name}", "running\n", "absent\n",
+                "stop", lambda host: _stop(host, old, leaves=True), None, f"jail {name}", "running\n", "absent\n",
             ))
         elif any(mount.node in runtime.mount_points(old) for mount in self.seen.mounts):
             change.steps.append(Step("take away what it left mounted", lambda host: runtime.clean_up(host, old)))
@@ -617,10 +619,10 @@ class Planner:
         return {"jails": told, "reboot_waits": ["kern.racct.enable"] if waiting else []}
 
 
-def _stop(host: Host, definition: Definition, wait: bool) -> None:
+def _stop(host: Host, definition: Definition, leaves: bool = False) -> None:
     """Stop; wait for its death where something that it holds is needed next: its root, its interfaces."""
-    runtime.stop(host, definition)
-    if wait:
+    runtime.stop(host, definition, leaves)
+    if leaves or "vnet" in definition.params:
         runtime.wait_dead(host, definition.name)
 
 

@@ -135,6 +135,7 @@ PARAMS: Dict[str, Param] = {param.name: param for param in _TABLE}
 _KEY = re.compile(r"(meta|env)\.[^\s=\0]+\Z")
 _JAILSYS = ("disable", "new", "inherit")
 _NEVER_DISABLED = ("host", "vnet")
+_SYSV = ("sysvmsg", "sysvsem", "sysvshm")
 _LISTS = ("address4", "address6", "names", "list", "fstab")
 
 
@@ -173,17 +174,27 @@ def since_problem(name: str, osreldate: int) -> Optional[str]:
     return f"{param.name} is in FreeBSD {_release(param.since)} and later, this host runs {_release(osreldate)}"
 
 
-def default(name: str) -> Optional[List[str]]:
+def default(name: str, others: Mapping[str, List[str]]) -> Optional[List[str]]:
     """The value that puts a running jail's parameter back to a new jail's; None when there is none.
 
     An empty list is the bare name, which takes a ``meta.KEY`` or ``env.KEY`` away.
+
+    :param others: the parameters that the jail is to have.
     """
     if _KEY.match(name):
         return []
+    if name in _SYSV and "allow.sysvipc" in others:
+        said = others["allow.sysvipc"]
+        return ["inherit" if _true(said[-1] if said else None) else "disable"]
     param = find(name)
     if param is None or not (param.kernel and param.live) or param.default is None:
         return None
     return [param.default]
+
+
+def carried(changes: Mapping[str, List[str]], wanted: Mapping[str, List[str]]) -> Dict[str, List[str]]:
+    """What must be said again beside a running jail's changes: allow.sysvipc sets each kind of System V IPC that is not named."""
+    return {name: wanted[name] for name in _SYSV if name in wanted} if "allow.sysvipc" in changes else {}
 
 
 def running(name: str, kernel: Mapping[str, Any]) -> Any:

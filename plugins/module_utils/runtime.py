@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import List, Mapping, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils import ask
@@ -40,8 +41,11 @@ def start(host: Host, definition: Definition) -> None:
         )
 
 
-def stop(host: Host, definition: Definition) -> None:
-    """Stop a jail with the definition that it runs by, and take away what jail(8) leaves."""
+def stop(host: Host, definition: Definition, leaves: bool = False) -> None:
+    """Stop a jail with the definition that it runs by, and take away what jail(8) leaves.
+
+    :param leaves: whether it is to be removed: then what is inside it, its exec.stop, cannot prevent that.
+    """
     name = definition.name
     path = definition.start_file()
     if not alive(host, name):
@@ -49,6 +53,9 @@ def stop(host: Host, definition: Definition) -> None:
         return
     argv = ["jail", *(["-f", path] if host.lstat(path) is not None else []), "-r", name]
     result = host.ask(argv, timeout=STOP_TIMEOUT)
+    if leaves and alive(host, name):
+        rest = replace(definition, params={param: value for param, value in definition.params.items() if param != "exec.stop"})
+        result = host.ask(["jail", "-f", "-", "-r", name], stdin=rest.conf(), timeout=STOP_TIMEOUT)
     if alive(host, name):
         raise HostError(
             f"did not stop: {result.said()}", f"jail {name}",

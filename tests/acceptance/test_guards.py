@@ -222,6 +222,20 @@ def test_a_start_that_fails_leaves_nothing_and_says_the_tools_own_words(machine:
     assert after == before
 
 
+def test_what_is_in_a_jail_cannot_prevent_its_removal_but_a_hook_of_the_host_can(machine: Machine) -> None:
+    stuck = {"start": "", "stop": "/usr/bin/false"}
+    machine.jails([machine.web(exec=stuck)])
+    with pytest.raises(Failed, match="did not stop: .*/usr/bin/false"):
+        machine.jails([machine.web(exec=stuck, state="stopped")])
+    machine.jails([machine.web(exec={**stuck, "prestop": "/usr/bin/false"})])
+    with pytest.raises(Failed, match="did not stop: .*/usr/bin/false"):
+        machine.jails([], prune=True)
+    assert "cbweb" in machine.running() and machine.names(machine.path("")) != []
+    machine.jails([machine.web(exec=stuck)])
+    machine.jails([], prune=True)
+    assert machine.running() == {} and machine.names(machine.path("")) == []
+
+
 def test_a_base_with_jails_is_not_removed(machine: Machine) -> None:
     machine.jails([machine.web(root=machine.clone)])
     with pytest.raises(Failed, match="cbweb"):

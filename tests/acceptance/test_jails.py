@@ -211,6 +211,20 @@ def test_what_can_change_live_changes_live(machine: Machine) -> None:
     assert machine.jails(changed)["steps"] == []
 
 
+SHM, ALL = {"sysvshm": "new"}, {"allow.sysvipc": True}
+
+
+@pytest.mark.parametrize("first, then", [({**ALL, **SHM}, ALL), ({**ALL, **SHM}, SHM), (ALL, SHM), (SHM, ALL), (SHM, {})])
+def test_system_v_ipc_becomes_what_a_new_jail_would_have(machine: Machine, first: Dict[str, Any], then: Dict[str, Any]) -> None:
+    idle = {"exec": {"start": "", "stop": ""}}
+    machine.jails([machine.web(params=first, **idle), machine.db(params=then, **idle)])
+    declared = [machine.web(params=then, **idle), machine.db(params=then, **idle)]
+    machine.jails(declared)
+    web, db = ({name: jail[name] for name in ("allow.sysvipc", "sysvmsg", "sysvsem", "sysvshm")} for jail in machine.running().values())
+    assert web == db
+    assert machine.jails(declared)["steps"] == []
+
+
 @pytest.mark.parametrize("change", ["hook", "mount"])
 def test_what_needs_a_restart_waits_or_restarts_by_policy(machine: Machine, change: str) -> None:
     options: Dict[str, Any] = {"exec": {"prestart": "/usr/bin/true"}} if change == "hook" else {

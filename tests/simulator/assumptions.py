@@ -79,6 +79,7 @@ full { path = "/jails/r151"; persist; mount.fstab = "/jails/f/fstab"; mount.devf
   ip6.addr = "lo0|fd00::7/128", "lo0|fd00::8"; host.hostname = full.example.org; }
 undone { path = "/jails/r151"; ip4.addr = "lo0|127.0.1.4/32"; mount.devfs; exec.start = "/usr/bin/false"; }
 """
+CLEAN = 'clean { path = "/jails/f/n"; persist; exec.clean; exec.stop = "/bin/true"; }\n'
 LEGACY = """\
 jail_fidelity2_rootdir="/jails/r151"
 jail_fidelity2_hostname="fidelity2.example.org"
@@ -248,6 +249,14 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
             ADDRESSES, "ifconfig lo0 inet6 fd00::7 -alias", ADDRESSES,
         ),
         seen=SEEN,
+    ),
+    Assumption(
+        "A clean command in a jail needs the jail's own user database; `jail -f -` reads a definition from its input.",
+        (
+            "mkdir -p /jails/f/n/bin /jails/f/n/etc", write("/jails/f/n/etc/passwd", "root:*:0:0::/root:/bin/sh\n"),
+            write("/jails/f/conf", CLEAN), "jail -f /jails/f/conf -c clean", "jail -f /jails/f/conf -r clean", "jls -j clean name",
+            Step("jail -f - -r clean", stdin='clean { path = "/jails/f/n"; persist; }\n'), "jls -j clean name",
+        ),
     ),
     Assumption(
         "An empty list of addresses given to `jail -m` takes them all away; a child's number of children counts.",

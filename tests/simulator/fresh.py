@@ -61,6 +61,7 @@ BASE: Dict[str, str] = {
     "lib/libc.so.7": "elf", "libexec/ld-elf.so.1": "elf", "usr/bin/true": "elf", "usr/bin/false": "elf",
     "usr/bin/newaliases": "elf", "usr/sbin/cron": "elf", "usr/sbin/syslogd": "elf", "etc/rc": "#!/bin/sh\n",
     "etc/rc.shutdown": "#!/bin/sh\n", "etc/master.passwd": MASTER, "etc/passwd": "root:*:0:0:Charlie &:/root:/bin/sh\n",
+    "etc/pwd.db": "db", "etc/spwd.db": "db",
     "etc/group": "wheel:*:0:root\n", "etc/mail/aliases": "# Basic system aliases\nMAILER-DAEMON: postmaster\npostmaster: root\n# root:\tme@my.domain\n",
     "etc/mail/mailer.conf": "sendmail\t/usr/libexec/dma\n", "etc/login.conf": "default:\\\n\t:path=/sbin:\n",
     "root/.profile": "# $FreeBSD$\n", "usr/share/zoneinfo/UTC": "TZif", "COPYRIGHT": "The FreeBSD Project\n",

@@ -59,13 +59,13 @@ def jail(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
             else:
                 options[letter] = ""
     if "e" in options:
-        return _dump(host, options, options["e"])
+        return _dump(host, options, options["e"], stdin)
     if "f" not in options and any("=" in word for word in words):
         return _command_line(host, verb, words, options)
     if "f" not in options and not host.real("/etc/jail.conf").exists():
         return _raw_remove(host, words) if verb in ("r", "R") else (1, "", "jail: /etc/jail.conf: No such file or directory\n")
     path = options.get("f", "/etc/jail.conf")
-    defined = _read(host, path)
+    defined = _read(host, path, stdin)
     out, err, rc = "", "", 0
     for name in words or [one["name"] for one in defined]:
         try:
@@ -78,19 +78,20 @@ def jail(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     return rc, "" if "q" in options else out, err
 
 
-def _read(host: SimulatedHost, path: str) -> List[Dict[str, Any]]:
+def _read(host: SimulatedHost, path: str, stdin: str) -> List[Dict[str, Any]]:
     real = host.real(path)
-    if not real.is_file():
+    if path != "-" and not real.is_file():
         raise Refusal(f"jail: {path}: No such file or directory")
     try:
-        return list(jail_conf.parse(real.read_text(errors="surrogateescape"), str(real.parent), path))
+        text = stdin if path == "-" else real.read_text(errors="surrogateescape")
+        return list(jail_conf.parse(text, str(real.parent), path))
     except FormatError as error:
         raise Refusal(error.what) from error
 
 
-def _dump(host: SimulatedHost, options: Dict[str, str], separator: str) -> Answer:
+def _dump(host: SimulatedHost, options: Dict[str, str], separator: str, stdin: str) -> Answer:
     lines = []
-    for one in _read(host, options.get("f", "/etc/jail.conf")):
+    for one in _read(host, options.get("f", "/etc/jail.conf"), stdin):
         words = [f"name={one['name']}"]
         words += [f"{key}={','.join(values)}" if values else key for key, values in one["params"].items()]
         lines.append(separator.join(words) + "\n")
@@ -241,7 +242,7 @@ def start(host: SimulatedHost, name: str, params: Params, shown: str) -> str:
         for interface in params.get("vnet.interface", []):
             _do(host, ["ifconfig", interface, "vnet", created["jid"]], shown, "/sbin/ifconfig")
         for command in [*params.get("exec.start", []), *params.get("command", [])]:
-            _inside(host, created, command, shown)
+            _inside(host, created, params, command, shown)
         _hooks(host, params, "exec.poststart", shown)
     except Refusal as refusal:
         for argv in reversed(undo):
@@ -270,13 +271,14 @@ def _hooks(host: SimulatedHost, params: Params, name: str, shown: str) -> None:
             raise Refusal((err.rstrip() + "\n" if err else "") + _said(shown, f"{command}: failed"))
 
 
-def _inside(host: SimulatedHost, jail_: Dict[str, Any], command: str, shown: str) -> None:
-    """A command in the jail: its program must be there; /etc/rc leaves daemons."""
+def _inside(host: SimulatedHost, jail_: Dict[str, Any], params: Params, command: str, shown: str) -> None:
+    """A command in the jail: its user and its program must be there; /etc/rc leaves daemons."""
     if not command:
         return
+    if _true(params, "exec.clean") and not _seen_inside(host, jail_["path"], "etc/pwd.db"):
+        raise Refusal(f"{_said(shown, 'getpwnam: No such file or directory')}\n{_said(shown, command + ': failed')}")
     program = command.split()[0]
-    there = os.path.lexists(host.real(f"{jail_['path']}/{program}"))
-    if not there and not _through_mounts(host, jail_["path"], program):
+    if not _seen_inside(host, jail_["path"], program):
         raise Refusal(f"{_said(shown, f'exec {program}: No such file or directory')}\n{_said(shown, command + ': failed')}")
     if program.endswith("/false"):
         raise Refusal(_said(shown, f"{command}: failed"))
@@ -286,8 +288,11 @@ def _inside(host: SimulatedHost, jail_: Dict[str, Any], command: str, shown: str
         jail_["processes"] = [*(["/usr/sbin/syslogd -s"] if addressed else []), "/usr/sbin/cron -s"]
 
 
-def _through_mounts(host: SimulatedHost, path: str, program: str) -> bool:
-    """Whether a program is seen in the jail through links into what is mounted there."""
+def _seen_inside(host: SimulatedHost, path: str, program: str) -> bool:
+    """Whether a file is seen in the jail, through links into what is mounted there too."""
+    parent = host.real(f"{path}/{program}").parent
+    if os.path.lexists(parent / os.path.basename(program)) and str(parent.resolve()).startswith(str(host.real(path))):
+        return True
     mounted = {one["node"]: one["special"] for one in host.state["mounts"] if one["fstype"] == "nullfs"}
     parts = [part for part in program.split("/") if part]
     for depth in range(len(parts), 0, -1):
@@ -430,7 +435,7 @@ def stop(host: SimulatedHost, name: str, params: Params, shown: str) -> str:
     for hook in ("exec.prestop",):
         _hooks(host, params, hook, shown)
     for command in params.get("exec.stop", []):
-        _inside(host, dict(jail_), command, shown)
+        _inside(host, dict(jail_), params, command, shown)
     mounts = _mounts(host, params, shown) if params else []
     _remove(host, name)
     problems = []
@@ -555,7 +560,7 @@ def jexec(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
         raise Refusal(f'jexec: jail "{name}" not found')
     host.state.setdefault("jexec", []).append([name, *words])
     program = words[0] if words else ""
-    if program.startswith("/") and not os.path.lexists(host.real(found["path"] + program)) and not _through_mounts(host, found["path"], program):
+    if program.startswith("/") and not _seen_inside(host, found["path"], program):
         raise Refusal(f"jexec: execvp: {program}: No such file or directory")
     return (1 if program.endswith("/false") else 0), "", ""
 

@@ -47,7 +47,7 @@ class TestAgainstTheKernel:
     def test_defaults_are_those_of_a_new_jail(self) -> None:
         (new,) = (jail for jail in JAILS if jail["name"] == "noip")  # made with a path and persist only
         for name, value in new.items():
-            default = params.default(name)
+            default = params.default(name, {})
             if default is not None and name != "persist":
                 assert params.same(name, default, value), name
 
@@ -219,7 +219,7 @@ class TestChanging:
         ],
     )
     def test_default(self, name: str, default: Any) -> None:
-        assert params.default(name) == default
+        assert params.default(name, {}) == default
 
     def test_since(self) -> None:
         assert params.since_problem("meta.owner", 1403000) == (
