@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Set
 
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
-from ansible_collections.cellblock.jails.tests.acceptance.machine import Remote
+from ansible_collections.cellblock.jails.tests.acceptance.machine import Remote, pack_base
 from ansible_collections.cellblock.jails.tests.simulator import replay
 from ansible_collections.cellblock.jails.tests.simulator.assumptions import ASSUMPTIONS, Assumption
 from ansible_collections.cellblock.jails.tests.simulator.compare import Answer, differences, normal_answer
@@ -148,14 +148,10 @@ class Guest:
 
     def _bring_base(self, root: str) -> None:
         """A base tree from the host's own system, with settings as in a release."""
-        packed = [name for name in Remote.PACKED if self.ask("test", "-e", f"/{name}").rc == 0]
-        own = ("etc/rc.conf", "etc/rc.conf.d/*", "etc/fstab", "etc/jail.conf*", "etc/ssh/ssh_host*", "root/.ssh")
-        left_out = " ".join(shlex.quote(f"--exclude={path}") for path in own)
-        done = self.side.shell(f"tar -cf - {left_out} -C / {' '.join(packed)} | tar -xpf - -C {shlex.quote(root)}", b"")
-        if done.returncode:
-            raise RuntimeError(f"no base tree could be made: {done.stderr.decode(errors='replace')}")
-        for name in ("dev", "proc", "mnt", "tmp", "var/run", "var/log", "var/db", "var/tmp", "var/empty", "var/cron/tabs", "var/spool"):
-            self.must("mkdir", "-p", f"{root}/{name}")
+        dist = f"{self.place}/dist"
+        pack_base(self.side.shell, dist)
+        self.must("tar", "-xpf", f"{dist}/base.txz", "-C", root)
+        self.must("rm", "-r", dist)
         for name in ("sbin/init", "lib/libc.so.7", "var/empty"):
             self.must("chflags", "schg", f"{root}/{name}")
 

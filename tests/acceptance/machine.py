@@ -15,7 +15,7 @@ import subprocess
 import tarfile
 import threading
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Set, cast
+from typing import Any, Callable, Dict, List, Optional, Set, cast
 
 import ansible.module_utils
 
@@ -231,11 +231,6 @@ class Remote(Machine):
     real = True
     HOME = "/var/tmp/cellblock-acceptance"
     DIST = f"{HOME}/dist"
-    # Enough of the host's own system for jails that boot: what a release's base.txz has, less what none needs.
-    PACKED = (
-        "bin", "lib", "libexec", "sbin", "etc", "root", "usr/bin", "usr/lib", "usr/libexec", "usr/sbin", "usr/share/misc",
-        "usr/share/zoneinfo", "usr/share/locale", "COPYRIGHT",
-    )
 
     def __init__(self, target: str, place: str, dataset: Optional[str], python: str = "python3") -> None:
         super().__init__(place, dataset, "")
@@ -340,29 +335,14 @@ class Remote(Machine):
 
     def settle(self) -> None:
         """Bring the collection there, and make what the cases need: an interface, a base, a dataset."""
-        self.run("mkdir", "-p", f"{self.HOME}/lib", self.DIST)
+        self.run("mkdir", "-p", f"{self.HOME}/lib")
         done = self.ssh(f"tar -xf - -C {self.HOME}/lib", _bundle())
         assert done.returncode == 0, done.stderr
         self.interface = self.run("ifconfig", "lo", "create").strip()
         self.run("ifconfig", self.interface, "up")
-        if self.read(f"{self.DIST}/MANIFEST") is None:
-            self._pack()
-            digest = self.run("sha256", "-q", f"{self.DIST}/base.txz").strip()
-            self.write(f"{self.DIST}/MANIFEST", f'base.txz\t{digest}\t1\tbase\t"Base system (MANDATORY)"\ton\n')
+        pack_base(self.ssh, self.DIST)
         self.module("host_storage", path=self.place, dataset=self.dataset)
         self.module("basejail", name=BASE, source="sets", url=f"file://{self.DIST}", **self.storage)
-
-    def _pack(self) -> None:
-        """The host's own system as a release's base.txz, without what makes it that host."""
-        folders = ["dev", "proc", "tmp", "mnt", "media", "home", "usr/local", "usr/obj"]
-        var = self.run("find", "-x", "/var", "-maxdepth", "2", "-type", "d", "!", "-path", "/var/tmp/*", "!", "-name", "cellblock*")
-        folders += [path.lstrip("/") for path in var.split()]
-        there = {name for name in [*self.PACKED, *folders] if self.ask("test", "-e", f"/{name}").rc == 0}
-        empty = f"{self.DIST}/folders.tar"
-        self.run("tar", "-ncf", empty, "-C", "/", *(name for name in folders if name in there))
-        left_out = [word for name in ("etc/ssh/ssh_host*", "etc/rc.conf", "etc/fstab") for word in ("--exclude", name)]
-        packed = [name for name in self.PACKED if name in there]
-        self.run("tar", "--zstd", "-cf", f"{self.DIST}/base.txz", *left_out, "-C", "/", *packed, f"@{empty}")
 
     def leave(self) -> None:
         """Take all of it away again."""
@@ -377,6 +357,13 @@ class Remote(Machine):
             self.run("zfs", "destroy", self.dataset)
         else:
             self.run("rmdir", f"{self.place}/basejails", self.place)
+
+
+def pack_base(ssh: Callable[[str, bytes], subprocess.CompletedProcess[bytes]], dist: str) -> None:
+    """Make a host pack its own system as a release's base.txz, in a directory there."""
+    program = Path(__file__).resolve().parents[1] / "pack_base.sh"
+    done = ssh(f"sh -s {shlex.quote(dist)}", program.read_bytes())
+    assert done.returncode == 0, done.stderr
 
 
 def _bundle() -> bytes:
