@@ -35,10 +35,18 @@ def start(host: Host, definition: Definition) -> None:
     # jail(8) fails when the jail runs already.
     if result.rc != 0 and not alive(host, name):
         clean_up(host, definition)
+        _run_poststop(host, definition)
         log = (definition.params.get("exec.consolelog") or [""])[-1]
         raise HostError(
             f"did not start: {result.said()}", f"jail {name}", f"Its own words are in {log}" if log else None
         )
+
+
+def _run_poststop(host: Host, definition: Definition) -> None:
+    """Undo what the hooks of a failed start did: jail(8) alone would not. Needs FreeBSD 15; older hosts do without."""
+    hooks = {param: values for param, values in definition.params.items() if param in ("path", "exec.poststop", "exec.release")}
+    if len(hooks) > 1:
+        host.ask(["jail", "-f", "-", "-rC", definition.name], stdin=replace(definition, params=hooks).conf(), timeout=STOP_TIMEOUT)
 
 
 def stop(host: Host, definition: Definition, leaves: bool = False) -> None:

@@ -222,6 +222,13 @@ def test_a_start_that_fails_leaves_nothing_and_says_the_tools_own_words(machine:
     assert after == before
 
 
+def test_a_start_that_fails_is_undone_by_the_hooks_that_follow_a_stop(machine: Machine) -> None:
+    hooks = {"prestart": f"ifconfig {machine.interface} inet 10.99.0.77/32 alias", "poststop": f"ifconfig {machine.interface} inet 10.99.0.77 -alias"}
+    with pytest.raises(Failed, match="/usr/bin/false"):
+        machine.jails([machine.web(exec={"start": "/usr/bin/false", "stop": "", **hooks})])
+    assert "10.99.0.77/32" not in machine.addresses()
+
+
 def test_what_is_in_a_jail_cannot_prevent_its_removal_but_a_hook_of_the_host_can(machine: Machine) -> None:
     stuck = {"start": "", "stop": "/usr/bin/false"}
     machine.jails([machine.web(exec=stuck)])

@@ -110,6 +110,35 @@ def test_a_jail_with_a_network_of_its_own(machine: Machine, epair: str, style: s
     assert f"{epair}b" in machine.run("ifconfig", "-l").split()
 
 
+def test_a_jail_with_a_firewall_of_its_own(machine: Machine) -> None:
+    flavour, before = "/var/tmp/cbflavour", machine.ask("pfctl", "-s", "info").out
+    if machine.ask("kldload", "-n", "pf").rc:
+        pytest.skip("no module pf on this host")
+    machine.write(f"{flavour}/etc/pf.conf", "pass\nblock in inet proto icmp\n")
+    own: Dict[str, Any] = {
+        "name": "cbvnet", "base": "acceptance", "vnet": True, "vnet_interfaces": ["epair77b"], "flavour": flavour,
+        "devfs_ruleset": "devfsrules_jail_vnet", "restart": "always",
+        "exec": {
+            "prestart": ["ifconfig epair77 create", "ifconfig epair77a inet 10.99.7.1/24 up"],
+            "poststop": "ifconfig epair77a destroy",
+        },
+        "rc_conf": {"ifconfig_epair77b": "inet 10.99.7.2/24", "pf_enable": True, "sendmail_enable": "NO"},
+    }
+    try:
+        machine.jails([own])
+        assert "block drop in inet proto icmp" in inside(machine, "pfctl", "-s", "rules", name="cbvnet")
+        assert machine.ask("ping", "-c", "1", "-t", "3", "10.99.7.2").rc != 0
+        inside(machine, "pfctl", "-d", name="cbvnet")
+        machine.run("ping", "-c", "1", "-t", "10", "10.99.7.2")
+        assert machine.ask("pfctl", "-s", "rules").out.strip() == "" or "Enabled" in before
+        machine.jails([{**own, "state": "restarted"}])
+        assert machine.ask("ping", "-c", "1", "-t", "3", "10.99.7.2").rc != 0
+        machine.jails([], prune=True)
+        assert not {"epair77a", "epair77b"} & set(machine.run("ifconfig", "-l").split())
+    finally:
+        machine.run("rm", "-r", flavour)
+
+
 def test_a_flavour_is_laid_over_and_its_script_runs_once(machine: Machine) -> None:
     flavour = "/var/tmp/cbflavour"
     machine.write(f"{flavour}/etc/issue", "flavoured\n")

@@ -259,6 +259,13 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
         ),
     ),
     Assumption(
+        "`jail -rC` runs what follows a stop, for a jail that is gone.",
+        (
+            write("/jails/f/conf", 'gone { path = "/jails/r151"; exec.poststop = "touch /jails/f/stop"; exec.release = "touch /jails/f/release"; }\n'),
+            "jail -f /jails/f/conf -rC gone", "ls /jails/f/stop /jails/f/release", "jail -f /jails/f/conf -r gone",
+        ),
+    ),
+    Assumption(
         "An empty list of addresses given to `jail -m` takes them all away; a child's number of children counts.",
         (
             "jail -c name=f1 path=/jails/r151 persist ip4.addr=127.0.1.3 children.max=2", "jail -m name=f1 ip4.addr=127.0.1.4,127.0.1.5",

@@ -104,7 +104,9 @@ def _one(host: SimulatedHost, verb: str, name: str, defined: List[Dict[str, Any]
     alive = by_name(host, name)
     out = ""
     if "r" in verb or "R" in verb:
-        if alive is None and "c" not in verb:
+        if alive is None and "C" in options:
+            _clean(host, params)
+        elif alive is None and "c" not in verb:
             raise Refusal(f'jail: "{name}" not found')
         if alive is not None:
             out += stop(host, str(alive["name"]), params if found and "R" not in verb else {}, name)
@@ -122,6 +124,16 @@ def _one(host: SimulatedHost, verb: str, name: str, defined: List[Dict[str, Any]
     elif verb == "m":
         raise Refusal(f'jail: "{name}" not found')
     return out
+
+
+def _clean(host: SimulatedHost, params: Params) -> None:
+    """jail(8) -rC of a jail that is gone: what follows a stop."""
+    problems = []
+    for command in [*params.get("exec.poststop", []), *params.get("exec.release", [])]:
+        rc, _out, err = host.call(command)
+        problems += [err.rstrip()] if rc else []
+    if problems:
+        raise Refusal("\n".join(problems))
 
 
 def _command_line(host: SimulatedHost, verb: str, words: List[str], options: Dict[str, str]) -> Answer:
