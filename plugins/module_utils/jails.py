@@ -12,8 +12,8 @@ from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tupl
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.cellblock.jails.plugins.module_utils import cpusets, inside, limits, params, roots, runtime
 from ansible_collections.cellblock.jails.plugins.module_utils import definition as definitions
-from ansible_collections.cellblock.jails.plugins.module_utils import inside, limits, params, roots, runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.boot import rc_conf_after, rc_conf_before
 from ansible_collections.cellblock.jails.plugins.module_utils.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.door import serve
@@ -525,7 +525,7 @@ class Planner:
             return []
         wanted = after or "all"
         return [Step(
-            f"give the running jail CPUs {wanted}", lambda host: runtime.give_cpus(host, name, wanted), None,
+            f"give the running jail CPUs {wanted}", lambda host: cpusets.give(host, name, wanted), None,
             f"CPUs of jail {name}", f"{', '.join(map(str, sorted(now)))}\n", f"{wanted}\n",
         )]
 

@@ -149,11 +149,6 @@ def modify(host: Host, name: str, changes: Mapping[str, Sequence[str]]) -> None:
     host.run(["jail", "-m", f"name={name}", *words], where=f"jail {name}")
 
 
-def give_cpus(host: Host, name: str, cpus: str) -> None:
-    """Give a running jail its CPUs, see cpuset(1)."""
-    host.run(["cpuset", "-l", cpus, "-j", name], where=f"jail {name}")
-
-
 def bring_addresses(host: Host, name: str, param: str, old: Sequence[Address], new: Sequence[Address]) -> None:
     """Change a running jail's addresses: jail(8) -m tells the kernel, but leaves the interfaces alone."""
     for address in new:

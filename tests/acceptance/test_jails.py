@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Set
 
 import pytest
 
@@ -253,23 +253,28 @@ def test_a_change_of_one_jail_restarts_no_other(machine: Machine) -> None:
     assert machine.running()["cbdb"]["jid"] == jid
 
 
-def test_a_cpu_set_is_given_taken_and_brought_back_without_a_restart(machine: Machine) -> None:
+def test_a_cpu_set_is_given_moved_taken_and_brought_back_without_a_restart(machine: Machine) -> None:
+    def masks() -> Set[str]:
+        """Of the jail and of all that runs in it."""
+        of_jail = machine.run("cpuset", "-g", "-j", "cbweb").splitlines()[0]
+        processes = machine.run("ps", "-J", "cbweb", "-o", "pid=").split()
+        told = [machine.ask("cpuset", "-g", "-p", process).out.partition("\n")[0] for process in processes]
+        assert processes and any(told)
+        return {line.partition("mask: ")[2] for line in [of_jail, *filter(None, told)]}
+
     machine.jails([machine.web()])
-    every = machine.run("cpuset", "-g", "-j", "cbweb").splitlines()[0].partition("mask: ")[2]
-    if every == "0":
+    every = masks()
+    if every == {"0"}:
         pytest.skip("this host has one CPU")
     jid = machine.running()["cbweb"]["jid"]
-
-    def mask() -> str:
-        return machine.run("cpuset", "-g", "-j", "cbweb").splitlines()[0].partition("mask: ")[2]
-
-    machine.jails([machine.web(cpuset="0")])
-    assert mask() == "0"
-    machine.run("cpuset", "-l", "1", "-j", "cbweb")
-    assert machine.jails([machine.web(cpuset="0")])["changed"]
-    assert mask() == "0"
+    for cpus in ("0", "1", "0-1", "0"):
+        machine.jails([machine.web(cpuset=cpus)])
+        assert masks() == {cpus.replace("-", ", ")}
+        assert machine.jails([machine.web(cpuset=cpus)])["steps"] == []
+    machine.run("cpuset", "-l", "all", "-j", "cbweb")
+    assert machine.jails([machine.web(cpuset="0")])["changed"] and masks() == {"0"}
     machine.jails([machine.web()])
-    assert mask() == every and machine.running()["cbweb"]["jid"] == jid
+    assert masks() == every and machine.running()["cbweb"]["jid"] == jid
     assert machine.jails([machine.web()])["changed"] is False
 
 

@@ -80,6 +80,9 @@ full { path = "/jails/r151"; persist; mount.fstab = "/jails/f/fstab"; mount.devf
 undone { path = "/jails/r151"; ip4.addr = "lo0|127.0.1.4/32"; mount.devfs; exec.start = "/usr/bin/false"; }
 """
 CLEAN = 'clean { path = "/jails/f/n"; persist; exec.clean; exec.stop = "/bin/true"; }\n'
+SET = """\
+set { path = "/jails/r151"; persist; mount.devfs; exec.clean; exec.consolelog = "/jails/log"; exec.start = "/bin/sh /etc/rc"; }
+"""
 LEGACY = """\
 jail_fidelity2_rootdir="/jails/r151"
 jail_fidelity2_hostname="fidelity2.example.org"
@@ -338,6 +341,14 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
             Step("xargs -n 1 cpuset -g -j", stdin="f2\nf1\n"), "jail -R f1",
         ),
         seen=SEEN,
+    ),
+    Assumption(
+        "What a start leaves running has a CPU set below the jail's: it narrows with that, never widens, and may not be left empty.",
+        (
+            write("/jails/f/conf", SET), "jail -f /jails/f/conf -c set",
+            "cpuset -l 0 -j set", "cpuset -l 1 -j set", "cpuset -g -j set", "cpuset -l 0-1 -j set", "cpuset -l 1 -j set", "cpuset -g -j set",
+            "ps -J none -o pid=", "cpuset -g -s 99999", "cpuset -g -i -p 99999999", "jail -f /jails/f/conf -r set",
+        ),
     ),
     Assumption(
         "`sshd -t` refuses a line without a value in these words, and answers 255.",

@@ -206,5 +206,5 @@ class SimulatedHost:
 
 
 # The tools register themselves.
-for family in ("files", "jails", "network", "processes", "system", "zfs"):
+for family in ("cpusets", "files", "jails", "network", "processes", "system", "zfs"):
     importlib.import_module(f"{__package__}.tools.{family}")

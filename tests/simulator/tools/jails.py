@@ -1,7 +1,7 @@
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""jail(8), jls(8), jexec(8), rctl(8), cpuset(1), devfs(8)."""
+"""jail(8), jls(8), jexec(8), rctl(8), devfs(8)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any, Dict, List, Optional, Set, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils import params as table
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, jail_conf
-from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount, cpulist
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount
 
 from ..core import Refusal, SimulatedHost, tool
 
@@ -556,7 +556,7 @@ def _text(key: str, value: Any, flags: Set[str]) -> str:
     return f"{key}={shown}" if named else shown
 
 
-# -- jexec, rctl, cpuset, devfs
+# -- jexec, rctl, devfs
 
 
 @tool("jexec")
@@ -640,26 +640,6 @@ USAGE = (
     "swapuse nthr msgqqueued msgqsize nmsgq nsem nsemop nshm shmsize wallclock pcpu readbps writebps readiops "
     "writeiops"
 ).split()
-
-
-@tool("cpuset")
-def cpuset(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
-    """cpuset(1) -j, for a host of four CPUs, or as many as the state says."""
-    name = args[args.index("-j") + 1]
-    last = host.state.get("cpus", 4) - 1
-    found = by_name(host, name)
-    if found is None:
-        raise Refusal(f'cpuset: jail "{name}" not found')
-    if "-g" in args:
-        mask = ", ".join(str(cpu) for cpu in sorted(cpulist(found.get("cpus", f"0-{last}"))))
-        return 0, f"jail {found['jid']} mask: {mask}\njail {found['jid']} domain policy: first-touch mask: 0\n", ""
-    wanted = args[args.index("-l") + 1]
-    if wanted == "all":
-        wanted = f"0-{last}"
-    if max(cpulist(wanted)) > last:
-        raise Refusal("cpuset: setaffinity: Invalid argument")
-    found["cpus"] = wanted
-    return 0, "", ""
 
 
 WITH_VALUE = ("path", "type", "user", "group", "mode", "include")

@@ -15,7 +15,7 @@ Answer = Tuple[int, str, str]
 PIDS = {name: 1000 + 100 * place for place, name in enumerate(PORTS, 1)}
 
 
-def _of_jails(host: SimulatedHost) -> Iterator[Tuple[str, int, str]]:
+def of_jails(host: SimulatedHost) -> Iterator[Tuple[str, int, str]]:
     """The processes of running jails: jail, number and command."""
     for jid in sorted(host.state["jails"], key=int):
         for place, command in enumerate(host.state["jails"][jid]["processes"]):
@@ -24,12 +24,18 @@ def _of_jails(host: SimulatedHost) -> Iterator[Tuple[str, int, str]]:
 
 @tool("ps")
 def ps(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
-    """ps(1) ax -o jid,pid,command."""
+    """ps(1) ax -o jid,pid,command, and -J JAIL -o pid=."""
+    if len(args) == 4 and (args[0], *args[2:]) == ("-J", "-o", "pid="):
+        jails = [jid for jid, jail in host.state["jails"].items() if args[1] in (jid, jail["name"])]
+        if not jails:
+            raise Refusal(f"ps: Invalid jail id: {args[1]}")
+        pids = [pid for jid, pid, _command in of_jails(host) if jid in jails]
+        return (0 if pids else 1), "".join(f"{pid}\n" for pid in pids), ""
     if args != ["ax", "-o", "jid,pid,command"]:
         raise Refusal(f"ps: not simulated: {' '.join(args)}")
     rows = [("0", 1, "/sbin/init")]
     rows += [("0", PIDS[name], f"/usr/sbin/{name} {daemon_flags(host, name)}".rstrip()) for name in host.state["services"]]
-    rows += _of_jails(host)
+    rows += of_jails(host)
     return 0, "JID  PID COMMAND\n" + "".join(f"{jid:>3} {pid:>4} {command}\n" for jid, pid, command in rows), ""
 
 
@@ -40,7 +46,7 @@ def sockstat(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     if "-c" not in args:
         for name in sorted(host.state["services"]):
             found += [(name, PIDS[name], *one, "*", 0) for one in host.state["services"][name]]
-        for jid, pid, command in _of_jails(host):
+        for jid, pid, command in of_jails(host):
             held = host.state["jails"][jid].get("ip4.addr", [])
             # What listens on all addresses of a jail listens on its only one.
             found += [("syslogd", pid, "udp4", held[0] if len(held) == 1 else "*", 514, "*", 0)] if "syslogd" in command else []
