@@ -80,6 +80,9 @@ full { path = "/jails/r151"; persist; mount.fstab = "/jails/f/fstab"; mount.devf
 undone { path = "/jails/r151"; ip4.addr = "lo0|127.0.1.4/32"; mount.devfs; exec.start = "/usr/bin/false"; }
 """
 CLEAN = 'clean { path = "/jails/f/n"; persist; exec.clean; exec.stop = "/bin/true"; }\n'
+GONE = """\
+gone { path = "/jails/r151"; exec.poststop = "ifconfig lo0 inet 127.0.1.3/32 alias"; exec.release = "ifconfig lo0 inet 127.0.1.4/32 alias"; }
+"""
 SET = """\
 set { path = "/jails/r151"; persist; mount.devfs; exec.clean; exec.consolelog = "/jails/log"; exec.start = "/bin/sh /etc/rc"; }
 """
@@ -260,13 +263,15 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
             write("/jails/f/conf", CLEAN), "jail -f /jails/f/conf -c clean", "jail -f /jails/f/conf -r clean", "jls -j clean name",
             Step("jail -f - -r clean", stdin='clean { path = "/jails/f/n"; persist; }\n'), "jls -j clean name",
         ),
+        seen=SEEN,
     ),
     Assumption(
         "`jail -rC` runs what follows a stop, for a jail that is gone.",
         (
-            write("/jails/f/conf", 'gone { path = "/jails/r151"; exec.poststop = "touch /jails/f/stop"; exec.release = "touch /jails/f/release"; }\n'),
-            "jail -f /jails/f/conf -rC gone", "ls /jails/f/stop /jails/f/release", "jail -f /jails/f/conf -r gone",
+            write("/jails/f/conf", GONE), "jail -f /jails/f/conf -rC gone", ADDRESSES, "jail -f /jails/f/conf -r gone",
+            "ifconfig lo0 inet 127.0.1.3 -alias", "ifconfig lo0 inet 127.0.1.4 -alias",
         ),
+        seen=SEEN,
     ),
     Assumption(
         "An empty list of addresses given to `jail -m` takes them all away; a child's number of children counts.",
@@ -349,6 +354,7 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
             "cpuset -l 0 -j set", "cpuset -l 1 -j set", "cpuset -g -j set", "cpuset -l 0-1 -j set", "cpuset -l 1 -j set", "cpuset -g -j set",
             "ps -J none -o pid=", "cpuset -g -s 99999", "cpuset -g -i -p 99999999", "jail -f /jails/f/conf -r set",
         ),
+        seen=SEEN,
     ),
     Assumption(
         "`sshd -t` refuses a line without a value in these words, and answers 255.",

@@ -33,7 +33,7 @@ VOLATILE: Tuple[Tuple[Pattern[str], str], ...] = tuple((re.compile(pattern, re.M
     # Processes and times.
     (r"\bpid \d+", "pid N"), (r'("(?:pid|fd)": ?)\d+', r"\1 0"),
     (r"^ *0 +\d+ (/usr/)", r"host: \1"), (r"^ *\d+ +\d+ (/usr/)", r"jail: \1"),
-    (r"\bPIDS: [\d ,]*\d", "PIDS: N"),
+    (r"^Waiting for PIDS: .*\n", ""),  # told where a process is still there a moment later
     (r"\{ sec = \d+, usec = \d+ \}.*$", "TIME"),
     (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
     (r"\bcellblock\.\w+", "cellblock.N"),

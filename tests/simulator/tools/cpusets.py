@@ -24,9 +24,10 @@ def cpuset(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """cpuset(1) -g and -l, each with -j, -p or -s."""
     kind, name = next((word[1], args[place + 1]) for place, word in enumerate(args) if word in ("-j", "-p", "-s"))
     found = _found(host, kind, name)
+    if found is None and kind == "j":
+        raise Refusal(f'cpuset: jail "{name}" not found')
     if found is None:
-        jail = f'jail "{name}" not found'
-        raise Refusal(f"cpuset: {jail if kind == 'j' else 'getid: No such process' if '-i' in args else 'getaffinity: No such process'}")
+        raise Refusal("cpuset: getid: No such process", 3) if "-i" in args else Refusal("cpuset: getaffinity: No such process")
     if "-i" in args:
         return 0, f"pid {name} cpuset id: {_inner_id(found)}\n", ""
     if "-g" in args:
