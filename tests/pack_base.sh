@@ -15,7 +15,29 @@ printf '%s\n' bin lib libexec sbin etc root usr/bin usr/lib usr/libexec usr/sbin
 	find -x /var -maxdepth 2 -type d ! -path '/var/tmp/*' ! -name 'cellblock*' | sed 's|^/||'
 } | there > "$dist/empty"
 tar -ncf "$dist/empty.tar" -C / -T "$dist/empty"
-tar --zstd -cf "$dist/base.txz" --exclude 'etc/ssh/ssh_host*' --exclude etc/rc.conf --exclude 'etc/rc.conf.d/*' \
-	--exclude etc/fstab --exclude 'etc/jail.conf*' --exclude root/.ssh --exclude usr/lib/debug -C / -T "$dist/whole" "@$dist/empty.tar"
-rm "$dist/whole" "$dist/empty" "$dist/empty.tar"
+# What makes the host that host, and the compiler, which is most of a release.
+cat > "$dist/left_out" <<-'END'
+	etc/ssh/ssh_host*
+	etc/rc.conf
+	etc/rc.conf.d/*
+	etc/fstab
+	etc/jail.conf*
+	root/.ssh
+	usr/lib/debug
+	usr/lib/clang
+	usr/lib/*.a
+	usr/lib/libprivatellvm*
+	usr/lib/libprivatelldb*
+	usr/lib/libprivateclang*
+	usr/bin/*clang*
+	usr/bin/*lldb*
+	usr/bin/*lld
+	usr/bin/llvm-*
+	usr/bin/cc
+	usr/bin/c++
+	usr/bin/CC
+	usr/bin/cpp
+END
+tar --zstd -cf "$dist/base.txz" -X "$dist/left_out" -C / -T "$dist/whole" "@$dist/empty.tar"
+rm "$dist/whole" "$dist/empty" "$dist/left_out" "$dist/empty.tar"
 printf 'base.txz\t%s\t1\tbase\t"Base system (MANDATORY)"\ton\n' "$(sha256 -q "$dist/base.txz")" > "$dist/MANIFEST"
