@@ -19,7 +19,8 @@ state:
   description:
     - V(present) makes and defines the jail, and leaves it running or stopped as it is.
     - V(started) makes it run, V(stopped) makes it stop, V(restarted) stops and starts it at every call.
-    - V(absent) stops it and removes what we made for it, and nothing else.
+    - V(absent) stops it and removes what we made for it, and nothing else. A failing C(exec.prestop), a hook of the host,
+      prevents that; a failing C(exec.stop), which is the jail's own, does not.
   type: str
   choices: [present, started, stopped, restarted, absent]
   default: started
@@ -115,7 +116,7 @@ fib:
   type: int
 cpuset:
   description:
-    - The CPUs that the jail may use, such as C(0-3,6), see C(cpuset(1\)).
+    - The CPUs that the jail may use, such as C(0-3,6), see C(cpuset(1\)). A change reaches what runs in the jail already.
   type: str
 limits:
   description:
