@@ -10,10 +10,11 @@ A machine boots from one of these, named by environment variables:
 - ``FREEBSD_IMAGE``: a disk that boots by itself, qcow2 or raw;
 - neither: the official cloud image of ``FREEBSD_RELEASE`` (15.1-RELEASE), downloaded once and checked by its sum.
 
-None of these is ever written to. Each machine has a second disk for ZFS (``FREEBSD_ZFS_SIZE``, 8G), ssh on a port of
-127.0.0.1, and keeps its console in ``console.log``; all of it below ``FREEBSD_STATE`` (build/vm). The seed for
-nuageinit(7) and cloud-init brings the public key ``FREEBSD_KEY.pub`` (~/.ssh/id_ed25519) for root. ``FREEBSD_ACCEL`` (kvm or
-tcg), ``FREEBSD_CPU``, ``FREEBSD_CPUS`` (2) and ``FREEBSD_MEMORY`` (4G) are QEMU's.
+None of these is ever written to. An image grows to ``FREEBSD_DISK_SIZE`` (16G). Each machine has a second disk for ZFS
+(``FREEBSD_ZFS_SIZE``, 8G), ssh on a port of 127.0.0.1, and keeps its console in ``console.log``; all of it below
+``FREEBSD_STATE`` (build/vm). The seed for nuageinit(7) and cloud-init brings the public key ``FREEBSD_KEY.pub``
+(~/.ssh/id_ed25519) for root, and Python. ``FREEBSD_ACCEL`` (kvm or tcg), ``FREEBSD_CPU``, ``FREEBSD_CPUS`` (2) and
+``FREEBSD_MEMORY`` (4G) are QEMU's.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import hashlib
 import json
 import lzma
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -39,15 +41,18 @@ KEY = Path(ENV.get("FREEBSD_KEY") or Path.home() / ".ssh" / "id_ed25519")
 RELEASE = ENV.get("FREEBSD_RELEASE") or "15.1-RELEASE"
 DOWNLOADS = "https://download.freebsd.org/releases/VM-IMAGES"
 BOOT_SECONDS = 900
+# A script, which nuageinit(7) of every release and cloud-init run at the end of the first boot. Root comes in last, when
+# all else is there: FreeBSD's sshd refuses root by default.
 SEED = """\
-#cloud-config
-disable_root: false
-users:
-  - name: root
-    ssh_authorized_keys:
-      - {key}
-packages:
-  - python3
+#!/bin/sh
+sysrc hostname={name}
+hostname {name}
+env ASSUME_ALWAYS_YES=yes pkg install -y python3
+mkdir -p /root/.ssh
+chmod 700 /root/.ssh
+echo {key} >> /root/.ssh/authorized_keys
+echo PermitRootLogin prohibit-password >> /etc/ssh/sshd_config
+! service sshd status || service sshd restart  # rc(8) may start it before or after this
 """
 
 
@@ -155,7 +160,8 @@ class Vm:
             raise Missing(f"{given} is not there")
         form = json.loads(subprocess.run(["qemu-img", "info", "--output=json", given], capture_output=True, check=True).stdout)["format"]
         disk = self.place / "root.qcow2"
-        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", given, "-F", form, disk], check=True)
+        size = [] if kernel else [ENV.get("FREEBSD_DISK_SIZE") or "16G"]  # the image's own growfs fills it
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", given, "-F", form, disk, *size], check=True)
         words = disk_words("root", f"file={disk},format=qcow2")
         if kernel:
             append = f"vfs.root.mountfrom=ufs:/dev/vtbd0 console=comconsole boot_serial=YES {ENV.get('FREEBSD_APPEND', '')}"
@@ -170,9 +176,9 @@ class Vm:
         if not public.exists():
             raise Missing(f"{public} is not there; make one with ssh-keygen, or name another with FREEBSD_KEY")
         (seed / "meta-data").write_text(f"instance-id: {self.name}\nlocal-hostname: {self.name}\n")
-        (seed / "user-data").write_text(SEED.format(key=public.read_text().strip()))
-        node = f"driver=vvfat,node-name=seed,dir={seed},label=CIDATA,read-only=on"
-        return ["-blockdev", node, "-device", "virtio-blk-pci,drive=seed"]
+        (seed / "user-data").write_text(SEED.format(name=self.name, key=shlex.quote(public.read_text().strip())))
+        # FreeBSD mounts it to write: what it writes goes nowhere.
+        return disk_words("seed", f"format=raw,snapshot=on,file.driver=vvfat,file.dir={seed},file.label=CIDATA")
 
     def start(self) -> Dict[str, object]:
         """Boot it, and wait until it answers ssh."""
