@@ -414,7 +414,10 @@ class Planner:
         old, new, waits = change.old, change.new, change.waits
         if running is None or new is None:
             return
-        for name, values in new.params.items():
+        shares = "vnet" not in new.params and running.get("vnet") != "new"
+        # Unsaid, a jail has the addresses that are given, if any; whether it shares all the host's is settled at its start.
+        implied = {"ip4": ["disable"], "ip6": ["disable"]} if shares else {}
+        for name, values in {**implied, **new.params}.items():
             known = params.find(name)
             if known is not None and known.kernel and not known.live and not params.same(name, values, params.running(name, running)):
                 if name != "path":

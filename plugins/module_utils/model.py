@@ -293,11 +293,23 @@ def _params(options: Mapping[str, Any], path: str, network: Params, where: str) 
         if key in OWN_OPTION:
             raise InputError(f"{key} has an option of its own", here, f"Use {OWN_OPTION[key]}")
         found[table.canonical(key)] = table.check(key, value, here)
+    for group in ("meta", "env"):
+        _gather_keys(found, group)
     asked = _cpuset(options.get("cpuset"), where)
     if asked is not None:
         # The kernel forgets a jail's CPU set with the jail; the hook sets it anew at every start.
         found.setdefault("exec.created", []).append(f"{CPUSET_HOOK}{asked} -j {name}")
     return {key: value for key, value in found.items() if value or not key.startswith("exec.")}
+
+
+def _gather_keys(found: Params, group: str) -> None:
+    """Put ``meta.KEY`` beside a whole ``meta`` into it: the kernel holds one text."""
+    names = [name for name in found if name.startswith(f"{group}.")]
+    if group not in found or not names:
+        return
+    keys = {name[len(group) + 1:]: found.pop(name)[-1] for name in names}
+    lines = [line for line in found[group][-1].split("\n") if line and line.partition("=")[0] not in keys]
+    found[group] = ["\n".join([*lines, *(f"{key}={value}" for key, value in keys.items())])]
 
 
 OWN_OPTION = {

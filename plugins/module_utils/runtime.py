@@ -12,7 +12,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, outputs
-from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.host import CommandError, Host
 from ansible_collections.cellblock.jails.plugins.module_utils.model import Address
 
 START_TIMEOUT = 1800.0  # seconds; a jail's own exec.timeout is the finer bound
@@ -151,10 +151,15 @@ def modify(host: Host, name: str, changes: Mapping[str, Sequence[str]]) -> None:
 
 def bring_addresses(host: Host, name: str, param: str, old: Sequence[Address], new: Sequence[Address]) -> None:
     """Change a running jail's addresses: jail(8) -m tells the kernel, but leaves the interfaces alone."""
-    for address in new:
-        if address.interface is not None and address not in old:
-            add_address(host, address)
-    modify(host, name, {param: [address.ip for address in new]})
+    added = [address for address in new if address.interface is not None and address not in old]
+    for address in added:
+        add_address(host, address)
+    try:
+        modify(host, name, {param: [address.ip for address in new]})
+    except CommandError:
+        for address in added:
+            remove_address(host, address)
+        raise
     kept = {(address.interface, address.ip) for address in new}
     interfaces = ask.interfaces(host)
     for address in old:

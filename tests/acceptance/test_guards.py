@@ -137,6 +137,14 @@ def test_odd_values_reach_the_kernel_unharmed(machine: Machine) -> None:
     assert machine.jails([machine.web(root="empty", base=None, params={"meta": meta, "env": "a=b"})])["steps"] == []
 
 
+def test_keys_of_meta_add_to_the_whole(machine: Machine) -> None:
+    declared = [machine.web(root="empty", base=None, params={"meta": {"a": "1", "k": "old"}, "meta.k": "new", "env.b": "2"})]
+    machine.jails(declared)
+    jail = machine.running()["cbweb"]
+    assert (jail["meta"], jail["env"]) == ("a=1\nk=new", "b=2")
+    assert machine.jails(declared)["steps"] == []
+
+
 # -- runs that die, and runs at once
 
 

@@ -245,6 +245,23 @@ def test_what_needs_a_restart_waits_or_restarts_by_policy(machine: Machine, chan
     assert told["steps"] == [] and told["jails"]["cbweb"]["restart_waits"] == []
 
 
+@pytest.mark.parametrize("shares_first", [True, False])
+def test_whether_a_jail_shares_all_addresses_changes_with_a_restart(machine: Machine, shares_first: bool) -> None:
+    idle: Dict[str, Any] = {"exec": {"start": "", "stop": ""}}
+    kinds = [machine.web(ip4="inherit", **idle), machine.web(**idle)]
+    first, then = kinds if shares_first else reversed(kinds)
+    machine.jails([first])
+    assert machine.jails([then])["jails"]["cbweb"]["restart_waits"] == ["ip4"]
+    before = machine.running()["cbweb"]
+    told = machine.jails([then])
+    assert told["steps"] == [] and told["jails"]["cbweb"]["restart_waits"] == ["ip4"]
+    assert (machine.running()["cbweb"], "10.99.0.20/32" in machine.addresses()) == (before, not shares_first)
+    machine.jails([{**then, "restart": "if_needed"}])
+    assert (machine.running()["cbweb"]["ip4"] == "inherit") != shares_first
+    assert ("10.99.0.20/32" in machine.addresses()) == shares_first
+    assert machine.jails([then])["steps"] == []
+
+
 def test_a_change_of_one_jail_restarts_no_other(machine: Machine) -> None:
     declared = [machine.web(), machine.db(depend=["cbweb"])]
     machine.jails(declared)

@@ -340,6 +340,14 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
         seen=SEEN,
     ),
     Assumption(
+        "Whether a jail shares all of the host's addresses is settled when it is created.",
+        (
+            "jail -c name=f1 path=/jails/r151 persist ip4=inherit ip6=disable", "jail -m name=f1 ip4.addr=127.0.1.3", "jail -m name=f1 ip4=disable",
+            "jail -m name=f1 ip4=inherit", "jail -m name=f1 ip6=inherit", "jail -m name=f1 ip6.addr=::1",
+            "jls --libxo json -n name ip4 ip4.addr ip6 ip6.addr", "jail -R f1",
+        ),
+    ),
+    Assumption(
         "`cpuset -l all` gives a jail all CPUs; `xargs -n 1 cpuset -g -j` goes on after an absent jail, and answers 1.",
         (
             "jail -c name=f1 path=/jails/r151 persist", "cpuset -l 0 -j f1", "cpuset -g -j f1", "cpuset -l all -j f1", "cpuset -g -j f1",

@@ -417,6 +417,10 @@ def modify(host: SimulatedHost, name: str, params: Params, shown: str) -> None:
             raise Refusal(_said(shown, f"unknown parameter: {key}"))
         if not known.kernel or (not known.live and known.name not in ONLY_AT_CREATION):
             continue
+        family = known.name.partition(".addr")[0]
+        if family in ("ip4", "ip6") and jail_["vnet"] != "new":
+            if (jail_[family] == "inherit") != (known.name == family and bool(values) and values[-1] in ("inherit", "2")):
+                raise Refusal(_said(shown, f"{family} cannot be changed after creation"))
         _kernel({key: values}, fresh)
         if known.name in ONLY_AT_CREATION and fresh[known.name] != jail_[known.name] and known.name not in ("ip4", "ip6"):
             raise Refusal(_said(shown, f"{known.name} cannot be changed after creation"))
