@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -186,7 +186,12 @@ class Planner:
             raise self.seen.unsafe[jail.name]
         dataset = roots.dataset_of(jail, self.request.storage_dataset, self.request.storage_path)
         wanted = written or self._define(jail, old)
+        lost = self._is_lost(old)
+        if old is not None and lost:
+            old = replace(old, params=wanted.params)
         change = Change(jail, old, wanted)
+        if lost:  # jail(8) has to read it when it stops the jail
+            change.steps += write_step(definitions.conf_path(jail.name), self.seen.confs[jail.name], wanted.conf())
         self._check_needs(jail)
         change.is_new = old is None
         whole = roots.is_whole(jail, self.seen, dataset)
@@ -204,6 +209,8 @@ class Planner:
                 "stop", lambda host: _stop(host, stopping), lambda host: runtime.start(host, stopping),
                 f"jail {jail.name}", "running\n", "stopped\n",
             ))
+        elif running is None and old is not None and jail.state in ("started", "restarted"):
+            change.steps += self._left_mounted(old, runtime.unmount)
         change.steps += self._definition_steps(change, new)
         if not whole:
             stale = dataset is not None and dataset in (self.seen.datasets or {})
@@ -227,6 +234,16 @@ class Planner:
         change.steps += self._once_inside(change, new, files)
         change.new = new
         return change
+
+    def _is_lost(self, old: Optional[Definition]) -> bool:
+        """Whether a file of ours was edited beyond reading."""
+        return old is not None and old.style == "jail_conf" and not old.params
+
+    def _left_mounted(self, old: Definition, mend: Callable[[Host, Definition], None]) -> List[Step]:
+        """What a jail that went without jail(8) left mounted is in the way of its start, and of its removal."""
+        points = set(runtime.mount_points(old))
+        left = any(mount.node in points for mount in self.seen.mounts)
+        return [Step("take away what it left mounted", lambda host: mend(host, old))] if left else []
 
     def _as_written(self, jail: Jail) -> Optional[Definition]:
         """The definition that stands, when its file is just what we would write: it needs no reading, and is what is wanted."""
@@ -569,6 +586,11 @@ class Planner:
         if old is None:
             return change
         name, facts = jail.name, old.meta
+        if self._is_lost(old):
+            raise Refused(
+                f"{definitions.conf_path(name)} cannot be read any more, and so not what its stop has to undo", f"jail {name}",
+                "Mend the file, or declare the jail once: that writes it anew",
+            )
         path = str(facts.get("path") or (old.params.get("path") or [""])[-1])
         own = self._leaving_mounts(name, old)
         dataset = None if self.request.storage_dataset is None else f"{self.request.storage_dataset}/{name}"
@@ -580,8 +602,8 @@ class Planner:
             change.steps.append(Step(
                 "stop", lambda host: _stop(host, old, leaves=True), None, f"jail {name}", "running\n", "absent\n",
             ))
-        elif any(mount.node in runtime.mount_points(old) for mount in self.seen.mounts):
-            change.steps.append(Step("take away what it left mounted", lambda host: runtime.clean_up(host, old)))
+        else:
+            change.steps += self._left_mounted(old, runtime.clean_up)
         change.steps += limits.plan(name, (), self.seen, [])
         change.steps += removal
         if old.style == "jail_conf":

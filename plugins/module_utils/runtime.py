@@ -100,12 +100,17 @@ def mount_points(definition: Definition) -> List[str]:
     return points
 
 
-def clean_up(host: Host, definition: Definition) -> None:
-    """Unmount what the definition mounts, and take its addresses off the interfaces, where that was left undone."""
+def unmount(host: Host, definition: Definition) -> None:
+    """Unmount what the definition mounts, where that was left undone."""
     points = set(mount_points(definition))
     for mount in reversed(ask.mounts(host)):
         if mount.node in points:
             host.run(["umount", mount.node], where=f"jail {definition.name}")
+
+
+def clean_up(host: Host, definition: Definition) -> None:
+    """Unmount what the definition mounts, and take its addresses off the interfaces, where that was left undone."""
+    unmount(host, definition)
     addresses = own_addresses(definition)
     if not addresses:
         return

@@ -221,6 +221,24 @@ def test_a_fifo_in_the_way_does_not_hang(machine: Machine) -> None:
 # -- failures
 
 
+def test_a_definition_that_was_edited_beyond_reading_is_written_anew(machine: Machine) -> None:
+    declared, conf = [machine.web(mounts=[{"src": "/etc", "dest": "/mnt", "opts": "ro"}])], "/etc/jail.conf.d/cbweb.conf"
+    machine.jails(declared)
+    text, jid = str(machine.read(conf)), machine.running()["cbweb"]["jid"]
+    for restart in ("never", "always"):
+        machine.write(conf, text.rstrip().rstrip("}"))
+        with pytest.raises(Failed, match="cannot be read any more"):
+            machine.jails([], prune=True)
+        declared[0]["restart"] = restart
+        told = machine.jails(declared)
+        assert machine.read(conf) == text and told["jails"]["cbweb"]["restart_waits"] == []
+        assert machine.jails(declared)["steps"] == [] and machine.running()["cbweb"]["jid"] == jid
+    machine.write(conf, text.rstrip().rstrip("}"))
+    machine.jails([{**declared[0], "state": "stopped"}])
+    assert "cbweb" not in machine.running() and machine.path("mnt") not in machine.mounted()
+
+
+
 def test_a_start_that_fails_leaves_nothing_and_says_the_tools_own_words(machine: Machine) -> None:
     before = machine.picture()
     with pytest.raises(Failed, match="/usr/bin/false"):

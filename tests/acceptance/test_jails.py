@@ -245,6 +245,18 @@ def test_what_needs_a_restart_waits_or_restarts_by_policy(machine: Machine, chan
     assert told["steps"] == [] and told["jails"]["cbweb"]["restart_waits"] == []
 
 
+@pytest.mark.parametrize("declared", ["started", "absent"])
+def test_what_a_jail_that_went_without_jail_8_left_is_taken_away(machine: Machine, declared: str) -> None:
+    jail = machine.web(mounts=[{"src": "/etc", "dest": "/mnt", "opts": "ro"}])
+    machine.jails([jail])
+    machine.run("jail", "-R", "cbweb")
+    assert machine.path("mnt") in machine.mounted()
+    expected = machine.jails([{**jail, "state": declared}], check=True)["steps"]
+    assert machine.jails([{**jail, "state": declared}])["steps"] == expected
+    assert (machine.path("mnt") in machine.mounted(), "cbweb" in machine.running()) == (declared == "started",) * 2
+    assert machine.jails([{**jail, "state": declared}])["steps"] == []
+
+
 @pytest.mark.parametrize("shares_first", [True, False])
 def test_whether_a_jail_shares_all_addresses_changes_with_a_restart(machine: Machine, shares_first: bool) -> None:
     idle: Dict[str, Any] = {"exec": {"start": "", "stop": ""}}

@@ -231,6 +231,13 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
         seen=SEEN,
     ),
     Assumption(
+        "A directory cannot be mounted by nullfs twice on one place.",
+        (
+            "mkdir -p /jails/f/src /jails/f/n", "mount -t nullfs /jails/f/src /jails/f/n", "mount -t nullfs /jails/f/src /jails/f/n",
+            "umount /jails/f/n", "umount /jails/f/n",
+        ),
+    ),
+    Assumption(
         "`jail -f`: a start that fails is undone whole, and names the component that is a link or absent; a stop goes on after "
         "what is gone already, and answers 1.",
         (

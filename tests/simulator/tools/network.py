@@ -119,6 +119,8 @@ def mount(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     special, node = words
     if fstype == "nullfs" and not host.real(special).is_dir():
         raise Refusal(f"mount_nullfs: {special}: No such file or directory", 64)
+    if fstype == "nullfs" and any((one["special"], one["node"]) == (special, node) for one in host.state["mounts"]):
+        raise Refusal(f"mount_nullfs: {node}: Resource deadlock avoided")
     in_devfs = any(one["fstype"] == "devfs" and node.startswith(one["node"] + "/") for one in host.state["mounts"])
     if not host.real(node).is_dir() and not in_devfs:
         raise Refusal(f"mount: {node}: No such file or directory")
