@@ -184,7 +184,6 @@ class Planner:
             return self._remove(jail, old)
         if jail.name in self.seen.unsafe:
             raise self.seen.unsafe[jail.name]
-        dataset = roots.dataset_of(jail, self.request.storage_dataset, self.request.storage_path)
         wanted = written or self._define(jail, old)
         lost = self._is_lost(old)
         if old is not None and lost:
@@ -193,12 +192,19 @@ class Planner:
         if lost:  # jail(8) has to read it when it stops the jail
             change.steps += write_step(definitions.conf_path(jail.name), self.seen.confs[jail.name], wanted.conf())
         self._check_needs(jail)
+        if old is not None:
+            self._refuse_conversion(jail, old)
+        self._bring(change, wanted)
+        return change
+
+    def _bring(self, change: Change, wanted: Definition) -> None:
+        """The steps that bring a jail that stays to what is wanted."""
+        jail, old = change.jail, change.old
+        dataset = roots.dataset_of(jail, self.request.storage_dataset, self.request.storage_path)
         change.is_new = old is None
-        whole = roots.is_whole(jail, self.seen, dataset)
         if old is None:
             roots.refuse_foreign(jail, self.seen, dataset, jail.root == "existing")
-        else:
-            self._refuse_conversion(jail, old)
+        whole = roots.is_whole(jail, self.seen, dataset)
         running = self.seen.running.get(jail.name)
         self._weigh(change, running)
         stops = running is not None and (jail.state == "stopped" or self._restarts(change))
@@ -212,13 +218,7 @@ class Planner:
         elif running is None and old is not None and jail.state in ("started", "restarted"):
             change.steps += self._left_mounted(old, runtime.unmount)
         change.steps += self._definition_steps(change, new)
-        if not whole:
-            stale = dataset is not None and dataset in (self.seen.datasets or {})
-            mountpoint = None if jail.path == f"{self.request.storage_path}/{jail.name}" else jail.path
-            source = roots.Source(self._base_path(jail), self._base_dataset(jail), mountpoint, stale)
-            change.steps.append(roots.make(jail, dataset, source))
-        elif dataset is not None:
-            change.steps += roots.resize(jail, dataset, (self.seen.datasets or {})[dataset])
+        change.steps += self._root_steps(jail, dataset, whole)
         live = running is not None and not stops
         files = self.seen.seen.get(jail.name) if whole else None
         change.steps += roots.make_mount_points(jail, files)
@@ -233,7 +233,14 @@ class Planner:
             ))
         change.steps += self._once_inside(change, new, files)
         change.new = new
-        return change
+
+    def _root_steps(self, jail: Jail, dataset: Optional[str], whole: bool) -> List[Step]:
+        if not whole:
+            stale = dataset is not None and dataset in (self.seen.datasets or {})
+            mountpoint = None if jail.path == f"{self.request.storage_path}/{jail.name}" else jail.path
+            source = roots.Source(self._base_path(jail), self._base_dataset(jail), mountpoint, stale)
+            return [roots.make(jail, dataset, source)]
+        return roots.resize(jail, dataset, (self.seen.datasets or {})[dataset]) if dataset is not None else []
 
     def _is_lost(self, old: Optional[Definition]) -> bool:
         """Whether a file of ours was edited beyond reading."""
