@@ -238,7 +238,6 @@ def test_a_definition_that_was_edited_beyond_reading_is_written_anew(machine: Ma
     assert "cbweb" not in machine.running() and machine.path("mnt") not in machine.mounted()
 
 
-
 def test_a_start_that_fails_leaves_nothing_and_says_the_tools_own_words(machine: Machine) -> None:
     before = machine.picture()
     with pytest.raises(Failed, match="/usr/bin/false"):

@@ -1,0 +1,54 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parameters of every kind: each holds, drifts in no jail that was left alone, and goes again."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+import pytest
+
+from .machine import Failed, Machine
+
+IDLE: Dict[str, Any] = {"exec": {"start": "", "stop": ""}}
+ALLOWED = (
+    "adjtime chflags extattr mlock nfsd quotas raw_sockets read_msgbuf routing setaudit settime socket_af "
+    "unprivileged_parent_tampering"
+)
+DENIED = "reserved_ports set_hostname suser unprivileged_proc_debug"
+KINDS: Dict[str, Dict[str, Any]] = {
+    "allow": {"params": {f"allow.{name}": True for name in ALLOWED.split()}},
+    "deny": {"params": {f"allow.{name}": False for name in DENIED.split()}},
+    "mounts": {"params": {"mount.procfs": True, "mount.fdescfs": True, "allow.mount": True, "allow.mount.devfs": True, "allow.mount.tmpfs": True}},
+    "numbers": {"params": {"children.max": 5, "securelevel": 1, "enforce_statfs": 1, "exec.timeout": 60, "stop.timeout": 3}},
+    "release": {"params": {"osrelease": "14.3-RELEASE", "osreldate": 1403000}},
+    "host": {"params": {"host.domainname": "example.org", "host.hostid": 77, "host.hostuuid": "11111111-2222-3333-4444-555555555555"}},
+    "source address": {"params": {"ip4.saddrsel": False}},
+    "console": {"params": {"exec.consolelog": "/var/log/cellblock-acceptance.log"}},
+    "users": {"exec": {"start": ["/usr/bin/true", "/bin/sh -c 'echo \"$HOME\" > /tmp/h'"], "stop": "/usr/bin/true", "jail_user": "root"}},
+    "all addresses": {"ip4": "inherit", "ip6": "inherit"},
+    "no addresses": {"ip4": "none", "ip6": "none"},
+    "meta": {"params": {"meta": {"a": "b", "owner": "x y"}, "env.FOO": "bar"}},
+}
+# What the variables of rc.conf have no words for.
+UNSAYABLE = ("all addresses", "no addresses", "meta")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("style", ["jail_conf", "rc_conf"])
+def test_a_parameter_holds_and_goes(machine: Machine, style: str, kind: str) -> None:
+    declared = [machine.web(root=machine.clone, boot_style=style, **{**IDLE, **KINDS[kind]})]
+    if style == "rc_conf" and kind in UNSAYABLE:
+        with pytest.raises(Failed, match="Use boot_style: jail_conf"):
+            machine.jails(declared)
+        return
+    machine.jails(declared)
+    assert machine.jails(declared)["steps"] == []
+    told = machine.module("jail_info", **machine.storage)["jails"]
+    assert [(jail["drift"], jail["restart_waits"]) for jail in told if jail["name"] == "cbweb"] == [([], [])]
+    plain = [machine.web(root=machine.clone, boot_style=style, restart="if_needed", **IDLE)]
+    machine.jails(plain)
+    assert machine.jails(plain)["steps"] == []
+    assert machine.jails([{**plain[0], "state": "restarted"}])["changed"]
+    assert machine.jails(plain)["steps"] == []
