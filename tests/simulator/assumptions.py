@@ -236,6 +236,7 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
             "mkdir -p /jails/f/src /jails/f/n", "mount -t nullfs /jails/f/src /jails/f/n", "mount -t nullfs /jails/f/src /jails/f/n",
             "umount /jails/f/n", "umount /jails/f/n",
         ),
+        seen=SEEN,
     ),
     Assumption(
         "`jail -f`: a start that fails is undone whole, and names the component that is a link or absent; a stop goes on after "
@@ -353,6 +354,7 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
             "jail -m name=f1 ip4=inherit", "jail -m name=f1 ip6=inherit", "jail -m name=f1 ip6.addr=::1",
             "jls --libxo json -n name ip4 ip4.addr ip6 ip6.addr", "jail -R f1",
         ),
+        seen=SEEN,
     ),
     Assumption(
         "`cpuset -l all` gives a jail all CPUs; `xargs -n 1 cpuset -g -j` goes on after an absent jail, and answers 1.",
