@@ -25,6 +25,7 @@ import matrix
 from kit import (
     BUILD,
     COLLECTIONS,
+    HOME,
     NAME,
     TOP,
     TREE,
@@ -86,6 +87,10 @@ class Gates(Kit):
         need_unshare()
         if shutil.which("ssh-keygen") is None:
             raise Absent("no ssh-keygen here, which ansible-test wants")
+        key = HOME / ".ansible" / "test" / "id_rsa"
+        if not key.exists():  # ansible-test makes one, and two at once would be in each other's way
+            key.parent.mkdir(parents=True, exist_ok=True)
+            self.call("ssh-keygen", "-m", "PEM", "-q", "-t", "rsa", "-N", "", "-f", str(key))
         shares = [[name for name in names[start::2] if name != "teardown_host"] + ["teardown_host"] for start in (0, 1)]
         with ThreadPoolExecutor(2) as pool:
             counted = list(pool.map(self._targets, [share for share in shares if len(share) > 1] or shares[:1]))
