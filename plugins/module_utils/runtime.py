@@ -156,6 +156,7 @@ def modify(host: Host, name: str, changes: Mapping[str, Sequence[str]]) -> None:
 
 def bring_addresses(host: Host, name: str, param: str, old: Sequence[Address], new: Sequence[Address]) -> None:
     """Change a running jail's addresses: jail(8) -m tells the kernel, but leaves the interfaces alone."""
+    interfaces = ask.interfaces(host)
     added = [address for address in new if address.interface is not None and address not in old]
     for address in added:
         add_address(host, address)
@@ -163,10 +164,10 @@ def bring_addresses(host: Host, name: str, param: str, old: Sequence[Address], n
         modify(host, name, {param: [address.ip for address in new]})
     except CommandError:
         for address in added:
-            remove_address(host, address)
+            if not has_address(interfaces, address):  # else the host had it before
+                remove_address(host, address)
         raise
     kept = {(address.interface, address.ip) for address in new}
-    interfaces = ask.interfaces(host)
     for address in old:
         stays = (address.interface, address.ip) in kept
         if address.interface is not None and not stays and has_address(interfaces, address):

@@ -127,6 +127,15 @@ def test_a_create_that_fails_leaves_nothing_and_says_what_failed(machine: Machin
     assert "web" in machine.sim.running()
 
 
+def test_a_change_of_addresses_that_fails_takes_back_its_own_and_leaves_the_hosts(machine: Machine) -> None:
+    machine.run([web(ip4=["rl0|10.99.0.20"])])
+    machine.sim.run(["ifconfig", "rl0", "inet", "10.99.0.21/24", "alias"])
+    before = [list(held) for held in machine.sim.state["interfaces"]["rl0"]]
+    machine.sim.fail_once("jail", "-m")
+    assert "web" in machine.try_run([web(ip4=["rl0|10.99.0.21", "rl0|10.99.0.22"])])
+    assert [list(held) for held in machine.sim.state["interfaces"]["rl0"]] == before
+
+
 def _kills(root: Path, storage: str, first: Optional[List[Dict[str, Any]]], declared: List[Dict[str, Any]]) -> None:
     """Kill before each command of a run, run again, and compare with the end of an unbroken run."""
     whole = Machine(root / "whole", storage, racct=True)
