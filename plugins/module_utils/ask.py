@@ -32,14 +32,21 @@ def datasets(host: Host, top: str, columns: Sequence[str]) -> Dict[str, Mapping[
     return outputs.datasets(result.out if result.rc == 0 else "", columns)
 
 
-def cpus(host: Host, names: Sequence[str]) -> Dict[str, FrozenSet[int]]:
-    """The CPUs of running jails by jid, see cpuset(1); xargs(1) makes it one command for any number of jails."""
-    found = {}
-    if names:
-        result = host.ask(["xargs", "-n", "1", "cpuset", "-g", "-j"], stdin="".join(f"{name}\n" for name in names))
-        for jid, mask in re.findall(r"^jail (\d+) mask: ([0-9, ]+)$", result.out, re.MULTILINE):
-            found[jid] = outputs.cpulist(mask)
-    return found
+def cpusets(host: Host, names: Sequence[str], what: str, *flags: str) -> Dict[str, str]:
+    """What ``cpuset -g`` tells of each that is there, by number; xargs(1) makes it one command for any number of them.
+
+    :param names: jails or processes, as the last of the flags says.
+    :param what: the line to take: ``mask``, or ``cpuset id``.
+    """
+    if not names:
+        return {}
+    told = host.ask(["xargs", "-n", "1", "cpuset", "-g", *flags], stdin="".join(f"{name}\n" for name in names)).out
+    return dict(re.findall(rf"^(?:jail|pid) (\d+) {what}: ([0-9, ]+)$", told, re.MULTILINE))
+
+
+def cpus(host: Host, names: Sequence[str], kind: str = "-j") -> Dict[str, FrozenSet[int]]:
+    """The CPUs of running jails by jid, or of processes (``-p``), see cpuset(1)."""
+    return {number: outputs.cpulist(mask) for number, mask in cpusets(host, names, "mask", kind).items()}
 
 
 def version(host: Host, path: str) -> str:

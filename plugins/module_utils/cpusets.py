@@ -9,8 +9,7 @@ narrow with what is above, never widen with it, and none may be left without a C
 
 from __future__ import annotations
 
-import re
-from typing import Dict, FrozenSet, Iterable, List
+from typing import FrozenSet, Iterable
 
 from ansible_collections.cellblock.jails.plugins.module_utils import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import cpulist
@@ -29,11 +28,10 @@ def give(host: Host, name: str, cpus: str) -> None:
     widened = _of_jail(host, name)
     wanted = widened if cpus == "all" else cpulist(cpus)
     processes = host.ask(["ps", "-J", name, "-o", "pid="]).out.split()
-    sets = sorted(set(_of_each(host, processes, "cpuset id", "-i").values()))
+    sets = sorted(set(ask.cpusets(host, processes, "cpuset id", "-i", "-p").values()))
     for one in sets:
         host.ask(["cpuset", "-l", _text(widened), "-s", one])  # it may be gone by now
-    for process, mask in _of_each(host, processes, "mask").items():
-        held = cpulist(mask)
+    for process, held in ask.cpus(host, processes, "-p").items():
         if not held & wanted or held == before != widened:
             host.ask(["cpuset", "-l", _text(wanted), "-p", process])
     if wanted != widened:
@@ -44,13 +42,6 @@ def give(host: Host, name: str, cpus: str) -> None:
 
 def _of_jail(host: Host, name: str) -> FrozenSet[int]:
     return next(iter(ask.cpus(host, [name]).values()), frozenset())
-
-
-def _of_each(host: Host, processes: List[str], what: str, *flags: str) -> Dict[str, str]:
-    """What cpuset(1) tells of each process that is still there."""
-    argv = ["xargs", "-n", "1", "cpuset", "-g", *flags, "-p"]
-    told = host.ask(argv, stdin="".join(f"{process}\n" for process in processes)).out if processes else ""
-    return dict(re.findall(rf"^pid (\d+) {what}: ([0-9, ]+)$", told, re.MULTILINE))
 
 
 def _text(cpus: Iterable[int]) -> str:

@@ -89,6 +89,11 @@ class Definition:
     meta: Mapping[str, Any] = field(default_factory=dict)
     params: Params = field(default_factory=dict)
 
+    @property
+    def lost(self) -> bool:
+        """Whether its file was edited by hand beyond reading; any of ours has parameters."""
+        return not self.params
+
     def without(self, *keys: str) -> Definition:
         """The same without some of the mark's facts."""
         return replace(self, meta={key: value for key, value in self.meta.items() if key not in keys})

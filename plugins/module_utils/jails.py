@@ -185,12 +185,11 @@ class Planner:
         if jail.name in self.seen.unsafe:
             raise self.seen.unsafe[jail.name]
         wanted = written or self._define(jail, old)
-        lost = self._is_lost(old)
-        if old is not None and lost:
+        mended: List[Step] = []
+        if old is not None and old.lost:  # jail(8) has to read it when it stops the jail
             old = replace(old, params=wanted.params)
-        change = Change(jail, old, wanted)
-        if lost:  # jail(8) has to read it when it stops the jail
-            change.steps += write_step(definitions.conf_path(jail.name), self.seen.confs[jail.name], wanted.conf())
+            mended = write_step(definitions.conf_path(jail.name), self.seen.confs[jail.name], wanted.conf())
+        change = Change(jail, old, wanted, mended)
         self._check_needs(jail)
         if old is not None:
             self._refuse_conversion(jail, old)
@@ -241,10 +240,6 @@ class Planner:
             source = roots.Source(self._base_path(jail), self._base_dataset(jail), mountpoint, stale)
             return [roots.make(jail, dataset, source)]
         return roots.resize(jail, dataset, (self.seen.datasets or {})[dataset]) if dataset is not None else []
-
-    def _is_lost(self, old: Optional[Definition]) -> bool:
-        """Whether a file of ours was edited beyond reading."""
-        return old is not None and old.style == "jail_conf" and not old.params
 
     def _left_mounted(self, old: Definition, mend: Callable[[Host, Definition], None]) -> List[Step]:
         """What a jail that went without jail(8) left mounted is in the way of its start, and of its removal."""
@@ -593,7 +588,7 @@ class Planner:
         if old is None:
             return change
         name, facts = jail.name, old.meta
-        if self._is_lost(old):
+        if old.lost:
             raise Refused(
                 f"{definitions.conf_path(name)} cannot be read any more, and so not what its stop has to undo", f"jail {name}",
                 "Mend the file, or declare the jail once: that writes it anew",

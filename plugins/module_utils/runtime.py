@@ -12,7 +12,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, outputs
-from ansible_collections.cellblock.jails.plugins.module_utils.host import CommandError, Host
+from ansible_collections.cellblock.jails.plugins.module_utils.host import CommandError, Host, Result
 from ansible_collections.cellblock.jails.plugins.module_utils.model import Address
 
 START_TIMEOUT = 1800.0  # seconds; a jail's own exec.timeout is the finer bound
@@ -46,7 +46,12 @@ def _run_poststop(host: Host, definition: Definition) -> None:
     """Undo what the hooks of a failed start did: jail(8) alone would not. Needs FreeBSD 15; older hosts do without."""
     hooks = {param: values for param, values in definition.params.items() if param in ("path", "exec.poststop", "exec.release")}
     if len(hooks) > 1:
-        host.ask(["jail", "-f", "-", "-rC", definition.name], stdin=replace(definition, params=hooks).conf(), timeout=STOP_TIMEOUT)
+        _remove_by(host, replace(definition, params=hooks), "-rC")
+
+
+def _remove_by(host: Host, definition: Definition, flags: str) -> Result:
+    """Let jail(8) remove a jail by a definition that stands in no file."""
+    return host.ask(["jail", "-f", "-", flags, definition.name], stdin=definition.conf(), timeout=STOP_TIMEOUT)
 
 
 def stop(host: Host, definition: Definition, leaves: bool = False) -> None:
@@ -62,8 +67,8 @@ def stop(host: Host, definition: Definition, leaves: bool = False) -> None:
     argv = ["jail", *(["-f", path] if host.lstat(path) is not None else []), "-r", name]
     result = host.ask(argv, timeout=STOP_TIMEOUT)
     if leaves and alive(host, name):
-        rest = replace(definition, params={param: value for param, value in definition.params.items() if param != "exec.stop"})
-        result = host.ask(["jail", "-f", "-", "-r", name], stdin=rest.conf(), timeout=STOP_TIMEOUT)
+        rest = {param: values for param, values in definition.params.items() if param != "exec.stop"}
+        result = _remove_by(host, replace(definition, params=rest), "-r")
     if alive(host, name):
         raise HostError(
             f"did not stop: {result.said()}", f"jail {name}",

@@ -10,10 +10,9 @@ from typing import Any, Dict, Iterator
 import pytest
 
 from .machine import Machine
-from .test_jails import INSIDE, ROOTS
+from .test_jails import IDLE, INSIDE, ROOTS
 
 pytestmark = pytest.mark.freebsd
-QUIET: Dict[str, Any] = {"exec": {"start": "", "stop": ""}}
 
 
 def inside(machine: Machine, *argv: str, name: str = "cbweb") -> str:
@@ -45,7 +44,7 @@ def test_a_jail_sees_the_devices_of_its_ruleset_and_no_others(machine: Machine) 
     basics = ["include $devfsrules_hide_all", "include $devfsrules_unhide_basic", "include $devfsrules_unhide_login"]
     machine.module("devfs_ruleset", name="devfsrules_cb", rules=[*basics, "path mem unhide"])
     try:
-        machine.jails([machine.web(**QUIET), machine.db(devfs_ruleset="devfsrules_cb", **QUIET)])
+        machine.jails([machine.web(**IDLE), machine.db(devfs_ruleset="devfsrules_cb", **IDLE)])
         plain, more = (set(inside(machine, "ls", "/dev", name=name).split()) for name in ("cbweb", "cbdb"))
         assert {"null", "zero", "random", "urandom"} <= plain and "mem" not in plain and "kmem" not in plain
         assert "mem" in more and "kmem" not in more
@@ -61,7 +60,7 @@ def test_a_jail_sees_the_devices_of_its_ruleset_and_no_others(machine: Machine) 
 def test_a_fork_bomb_meets_maxproc(machine: Machine) -> None:
     if not machine.limits_work:
         pytest.skip("kern.racct.enable is 0 on this host")
-    machine.jails([machine.web(limits={"maxproc": 10}, **QUIET)])
+    machine.jails([machine.web(limits={"maxproc": 10}, **IDLE)])
     bomb = "i=0; while [ $i -lt 60 ]; do sleep 30 & i=$((i + 1)); done"
     told = machine.ask("jexec", "-l", "cbweb", "/bin/sh", "-c", f"({bomb}) </dev/null >/dev/null 2>/tmp/said; true")
     assert told.rc == 0
@@ -73,7 +72,7 @@ def test_a_fork_bomb_meets_maxproc(machine: Machine) -> None:
 def test_an_allocation_meets_its_limit(machine: Machine) -> None:
     if not machine.limits_work:
         pytest.skip("kern.racct.enable is 0 on this host")
-    machine.jails([machine.web(limits={"vmemoryuse": "128M", "memoryuse": "64M"}, **QUIET)])
+    machine.jails([machine.web(limits={"vmemoryuse": "128M", "memoryuse": "64M"}, **IDLE)])
     greedy = 'x=x; while [ ${#x} -lt 500000000 ]; do x=$x$x; done; echo reached'
     told = machine.ask("jexec", "-l", "cbweb", "/bin/sh", "-c", greedy)
     assert told.rc != 0 and "reached" not in told.out

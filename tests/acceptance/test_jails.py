@@ -11,6 +11,7 @@ import pytest
 
 from .machine import BASE, Failed, Machine
 
+IDLE: Dict[str, Any] = {"exec": {"start": "", "stop": ""}}
 INSIDE: Dict[str, Any] = {
     "rc_conf": {"rpcbind_enable": "NO", "network_interfaces": "", "motd": 'a "b" $c `d` \\ é'}, "resolv_conf": "copy",
     "timezone": "Europe/Athens", "root_password": "$6$salt$hash", "aliases": {"root": "ops@example.org"},
@@ -216,9 +217,8 @@ SHM, ALL = {"sysvshm": "new"}, {"allow.sysvipc": True}
 
 @pytest.mark.parametrize("first, then", [({**ALL, **SHM}, ALL), ({**ALL, **SHM}, SHM), (ALL, SHM), (SHM, ALL), (SHM, {})])
 def test_system_v_ipc_becomes_what_a_new_jail_would_have(machine: Machine, first: Dict[str, Any], then: Dict[str, Any]) -> None:
-    idle = {"exec": {"start": "", "stop": ""}}
-    machine.jails([machine.web(params=first, **idle), machine.db(params=then, **idle)])
-    declared = [machine.web(params=then, **idle), machine.db(params=then, **idle)]
+    machine.jails([machine.web(params=first, **IDLE), machine.db(params=then, **IDLE)])
+    declared = [machine.web(params=then, **IDLE), machine.db(params=then, **IDLE)]
     machine.jails(declared)
     web, db = ({name: jail[name] for name in ("allow.sysvipc", "sysvmsg", "sysvsem", "sysvshm")} for jail in machine.running().values())
     assert web == db
@@ -259,8 +259,7 @@ def test_what_a_jail_that_went_without_jail_8_left_is_taken_away(machine: Machin
 
 @pytest.mark.parametrize("shares_first", [True, False])
 def test_whether_a_jail_shares_all_addresses_changes_with_a_restart(machine: Machine, shares_first: bool) -> None:
-    idle: Dict[str, Any] = {"exec": {"start": "", "stop": ""}}
-    kinds = [machine.web(ip4="inherit", **idle), machine.web(**idle)]
+    kinds = [machine.web(ip4="inherit", **IDLE), machine.web(**IDLE)]
     first, then = kinds if shares_first else reversed(kinds)
     machine.jails([first])
     assert machine.jails([then])["jails"]["cbweb"]["restart_waits"] == ["ip4"]

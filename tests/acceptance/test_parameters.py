@@ -10,8 +10,8 @@ from typing import Any, Dict
 import pytest
 
 from .machine import Failed, Machine
+from .test_jails import IDLE
 
-IDLE: Dict[str, Any] = {"exec": {"start": "", "stop": ""}}
 ALLOWED = (
     "adjtime chflags extattr mlock nfsd quotas raw_sockets read_msgbuf routing setaudit settime socket_af "
     "unprivileged_parent_tampering"

@@ -126,12 +126,15 @@ def _one(host: SimulatedHost, verb: str, name: str, defined: List[Dict[str, Any]
     return out
 
 
+def _going_on(host: SimulatedHost, commands: List[str]) -> List[str]:
+    """Run the hooks that follow a stop; what those say that fail."""
+    told = [host.call(command) for command in commands]
+    return [err.rstrip() for rc, _out, err in told if rc]
+
+
 def _clean(host: SimulatedHost, params: Params) -> None:
     """jail(8) -rC of a jail that is gone: what follows a stop."""
-    problems = []
-    for command in [*params.get("exec.poststop", []), *params.get("exec.release", [])]:
-        rc, _out, err = host.call(command)
-        problems += [err.rstrip()] if rc else []
+    problems = _going_on(host, [*params.get("exec.poststop", []), *params.get("exec.release", [])])
     if problems:
         raise Refusal("\n".join(problems))
 
@@ -454,10 +457,7 @@ def stop(host: SimulatedHost, name: str, params: Params, shown: str) -> str:
         _inside(host, dict(jail_), params, command, shown)
     mounts = _mounts(host, params, shown) if params else []
     _remove(host, name)
-    problems = []
-    for command in params.get("exec.poststop", []):
-        rc, _out, err = host.call(command)
-        problems += [err.rstrip()] if rc else []
+    problems = _going_on(host, params.get("exec.poststop", []))
     for param, _fstype, _opts, _special, node in reversed(mounts):
         if node not in host.nodes():
             problems.append(_said(shown, f"{param}: {node}: not a mount point"))
