@@ -233,11 +233,11 @@ from typing import Any, Dict, List
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cellblock.jails.plugins.module_utils import basejail
-from ansible_collections.cellblock.jails.plugins.module_utils.basejail_sources import Base
-from ansible_collections.cellblock.jails.plugins.module_utils.door import LOCK_OPTION, serve
-from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.plan import Plan
+from ansible_collections.cellblock.jails.plugins.module_utils.bases import planning as basejail
+from ansible_collections.cellblock.jails.plugins.module_utils.bases.sources import Base
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION, serve
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 
 
 def main() -> None:

@@ -99,8 +99,8 @@ steps:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cellblock.jails.plugins.module_utils.door import LOCK_OPTION, serve
-from ansible_collections.cellblock.jails.plugins.module_utils.rulesets import plan
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION, serve
+from ansible_collections.cellblock.jails.plugins.module_utils.host.rulesets import plan
 
 
 def main() -> None:

@@ -158,8 +158,8 @@ from typing import Any, Dict
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cellblock.jails.plugins.module_utils import services
-from ansible_collections.cellblock.jails.plugins.module_utils.door import serve
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
+from ansible_collections.cellblock.jails.plugins.module_utils.host import services
 
 POLICIES: Dict[str, Dict[str, Any]] = {
     "sendmail": {"type": "str", "choices": ["disabled", "keep"], "default": "disabled"},

@@ -87,8 +87,8 @@ from typing import Any, Dict, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cellblock.jails.plugins.module_utils import settings
-from ansible_collections.cellblock.jails.plugins.module_utils.door import serve
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
+from ansible_collections.cellblock.jails.plugins.module_utils.host import settings
 
 
 def words(values: Mapping[str, Any]) -> Dict[str, Optional[str]]:

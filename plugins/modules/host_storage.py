@@ -76,10 +76,10 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cellblock.jails.plugins.module_utils.door import serve
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
-from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.plan import Plan, Step
 
 
 def plan(host: Host, path: str, dataset: Optional[str], mode: int, properties: Mapping[str, str]) -> Plan:

@@ -66,8 +66,8 @@ reboot_waits:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cellblock.jails.plugins.module_utils import options
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import serve_jails
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import options
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.planning import serve_jails
 
 
 def main() -> None:

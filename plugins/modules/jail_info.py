@@ -101,9 +101,9 @@ jails:
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
-from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.info import gather
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.info import gather
 
 
 def main() -> None:

@@ -108,11 +108,11 @@ from typing import Any, Dict, List, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cellblock.jails.plugins.module_utils import listeners
-from ansible_collections.cellblock.jails.plugins.module_utils.door import serve
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
-from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.plan import Plan
+from ansible_collections.cellblock.jails.plugins.module_utils.host import listeners
 
 
 def report(host: Host, allow: Sequence[str], planned: Sequence[str], fail: bool) -> Plan:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
-from ansible_collections.cellblock.jails.plugins.module_utils.model import Jail, jail_from
-from ansible_collections.cellblock.jails.plugins.module_utils.options import JAIL
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail, jail_from
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.options import JAIL
 from ansible_collections.cellblock.jails.plugins.plugin_utils import survey
 
 STATES = {"started": "running", "restarted": "running", "present": "stopped", "stopped": "stopped"}

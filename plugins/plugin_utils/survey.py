@@ -13,9 +13,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.cellblock.jails.plugins.module_utils import definition
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import jail_conf, outputs, rc_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition
 
 CONF = "/etc/jail.conf"
 RC_CONF = "/etc/rc.conf"

@@ -24,8 +24,8 @@ from unittest import mock
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.cellblock.jails.plugins.module_utils import host as hosts
-from ansible_collections.cellblock.jails.plugins.module_utils.host import Host, Result
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import host as hosts
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host, Result
 
 PLUGINS = "ansible_collections.cellblock.jails.plugins"
 
@@ -34,7 +34,7 @@ PLUGINS = "ansible_collections.cellblock.jails.plugins"
 def _hosts_from(module: Any, make: Callable[[], Host]) -> Iterator[None]:
     """Whoever asks for the host, the module or its door, gets this one."""
     with contextlib.ExitStack() as stack:
-        for holder in (module, importlib.import_module(f"{PLUGINS}.module_utils.door")):
+        for holder in (module, importlib.import_module(f"{PLUGINS}.module_utils.engine.door")):
             if hasattr(holder, "Host"):
                 stack.enter_context(mock.patch.object(holder, "Host", make))
         yield

@@ -12,10 +12,10 @@ import os
 import re
 from typing import Any, Dict, List, Optional, Set, Tuple
 
-from ansible_collections.cellblock.jails.plugins.module_utils import params as table
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, jail_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import params as table
 
 from ..core import Refusal, SimulatedHost, tool
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Tuple
 
-from ansible_collections.cellblock.jails.plugins.module_utils.definition import rc_groups, read_rc
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, jail_conf, rc_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import rc_groups, read_rc
 
 from ..core import Refusal, SimulatedHost, tool
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost, fresh_host
 
 

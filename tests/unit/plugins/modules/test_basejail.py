@@ -18,13 +18,14 @@ import pytest
 import yaml
 
 from ansible_collections.cellblock.jails.plugins.doc_fragments.attributes import ModuleDocFragment
-from ansible_collections.cellblock.jails.plugins.module_utils import basejail, storage
-from ansible_collections.cellblock.jails.plugins.module_utils.apply import take
-from ansible_collections.cellblock.jails.plugins.module_utils.ask import version
-from ansible_collections.cellblock.jails.plugins.module_utils.basejail_sources import Base, manifest
+from ansible_collections.cellblock.jails.plugins.module_utils.bases import planning as basejail
+from ansible_collections.cellblock.jails.plugins.module_utils.bases.sources import Base, manifest
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.ask import version
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, InputError, Refused
-from ansible_collections.cellblock.jails.plugins.module_utils.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.plan import Plan
 from ansible_collections.cellblock.jails.plugins.modules import basejail as module
 from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost, SimulatedKill, fresh_host
 from ansible_collections.cellblock.jails.tests.simulator.core import TOOLS, Refusal

@@ -1,0 +1,58 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What every module's main() does: plan, take the plan unless in check mode, tell."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Dict, Optional
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
+
+LOCK_OPTION: Dict[str, Any] = {"lock_timeout": {"type": "int", "default": 300}}
+
+
+def serve(
+    module: AnsibleModule,
+    planner: Callable[[Host], Plan],
+    width: int = 1,
+    verify: Optional[Callable[[Host, Dict[str, CellblockError]], None]] = None,
+) -> None:
+    """Plan, take, and exit or fail: the only place where a module ends.
+
+    Check mode is the plan, not taken; diff is the plan's before and after.
+
+    :param width: how many lanes are taken at once.
+    :param verify: looks at the host after a run that changed it, and adds what failed after all.
+    """
+    host = Host()
+    try:
+        if module.check_mode:
+            plan = planner(host)
+            failed = plan.refused
+        else:
+            with host.locked(module.params.get("lock_timeout", 300)):
+                plan = planner(host)
+                failed = take(host, plan, width)
+                if verify is not None and any(True for _step in plan.steps()):
+                    verify(host, failed)
+    except CellblockError as error:
+        module.fail_json(msg=str(error))
+        return
+    for warning in plan.warnings:
+        module.warn(warning)
+    told: Dict[str, Any] = {
+        "changed": any(True for _step in plan.steps()),
+        "steps": plan.told(),
+        "diff": plan.diff(),
+        **plan.facts,
+    }
+    if failed:
+        told["failures"] = {name: str(error) for name, error in sorted(failed.items())}
+        module.fail_json(msg="; ".join(str(error) for _name, error in sorted(failed.items())), **told)
+    module.exit_json(**told)

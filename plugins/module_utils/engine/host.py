@@ -1,0 +1,329 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only door to the machine: commands, the host's own files, and trees that an enemy may own.
+
+Nothing else in the collection starts a process or opens a file on the managed host. A command is
+always a list of arguments; no value ever passes through a shell.
+"""
+
+# This is the one place that runs commands; there is no AnsibleModule here to run them by, and its run_command
+# would wait for daemons that a starting jail leaves behind.
+# pylint: disable=ansible-bad-function
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Tree, write_all
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, Locked
+
+# FreeBSD's tools translate nothing, but libxo garbles non-ASCII text in the C locale.
+ENVIRONMENT: Mapping[str, str] = {
+    "LC_ALL": "C.UTF-8",
+    "PATH": "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin",
+    "HOME": "/root",
+    "PAGER": "cat",
+}
+LOCK_PATH = "/var/run/cellblock.lock"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a command answered."""
+
+    argv: Tuple[str, ...]
+    rc: int
+    out: str
+    err: str
+
+    def said(self) -> str:
+        """The tool's own words, on one line; its exit code if it said nothing."""
+        words = " / ".join(line.strip() for line in (self.err or self.out).splitlines() if line.strip())
+        return words or f"exit code {self.rc}"
+
+
+class CommandError(HostError):
+    """A command failed; its own words are in the message, and the answer in ``result``."""
+
+    def __init__(self, result: Result, where: Optional[str] = None, fix: Optional[str] = None) -> None:
+        super().__init__(f"'{' '.join(result.argv)}' failed: {result.said()}", where, fix)
+        self.result = result
+
+
+class Runner(Protocol):
+    """Runs one command to its end. The simulator's in-process door has the same form."""
+
+    def __call__(
+        self, argv: Sequence[str], stdin: Optional[bytes], env: Mapping[str, str], timeout: Optional[float]
+    ) -> Result:
+        """Answer with the command's result; rc 127 when there is no such program, 124 when it timed out."""
+
+
+def run_command(
+    argv: Sequence[str], stdin: Optional[bytes], env: Mapping[str, str], timeout: Optional[float]
+) -> Result:
+    """Run a real command.
+
+    Input and output are files, not pipes: a daemon that a starting jail leaves behind keeps the descriptors,
+    and a pipe would never end.
+    """
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        rc = _run(argv, stdin, env, timeout, out, err)
+        said = {124: "timed out", 127: f"{argv[0]}: not found"}.get(rc, "")
+        return Result(tuple(argv), rc, _text(out), _text(err) or said)
+
+
+def _run(
+    argv: Sequence[str], stdin: Optional[bytes], env: Mapping[str, str], timeout: Optional[float],
+    out: IO[bytes], err: IO[bytes],
+) -> int:
+    with tempfile.TemporaryFile() as given:
+        given.write(stdin or b"")
+        given.seek(0)
+        try:
+            return subprocess.call(
+                list(argv), stdin=given, stdout=out, stderr=err, env=dict(env), timeout=timeout, close_fds=True
+            )
+        except subprocess.TimeoutExpired:
+            return 124
+        except FileNotFoundError:
+            return 127
+        except OSError as error:
+            err.write(f"{argv[0]}: {error.strerror}".encode())
+            return 126
+
+
+def _half(argv: Sequence[str], stdin: Any, stdout: Any, said: IO[bytes], own: int) -> int:
+    """One side of a pipe; closes its own end when it is done."""
+    try:
+        return subprocess.call(list(argv), stdin=stdin, stdout=stdout, stderr=said, env=dict(ENVIRONMENT))
+    except OSError:
+        return 127
+    finally:
+        os.close(own)
+
+
+def _text(stream: IO[bytes]) -> str:
+    stream.seek(0)
+    return stream.read().decode("utf-8", "surrogateescape")
+
+
+class Host:
+    """The managed host.
+
+    :param runner: what runs commands; the real one by default.
+    :param root: a directory that stands for ``/`` (the simulator's in-process door); paths given to
+        the methods are always the host's own.
+    """
+
+    def __init__(self, runner: Runner = run_command, root: str = "/") -> None:
+        self._runner = runner
+        self._root = root.rstrip("/")
+        self.commands: List[Tuple[str, ...]] = []
+
+    # -- commands
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: Union[str, bytes, None] = None,
+        ok: Sequence[int] = (0,),
+        timeout: Optional[float] = None,
+        env: Optional[Mapping[str, str]] = None,
+        where: Optional[str] = None,
+    ) -> Result:
+        """Run a command; raise :class:`CommandError` unless its exit code is in ``ok``."""
+        result = self.ask(argv, stdin=stdin, timeout=timeout, env=env)
+        if result.rc not in ok:
+            raise CommandError(result, where)
+        return result
+
+    def ask(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: Union[str, bytes, None] = None,
+        timeout: Optional[float] = None,
+        env: Optional[Mapping[str, str]] = None,
+    ) -> Result:
+        """Run a command whose failure is an answer too."""
+        self.commands.append(tuple(argv))
+        data = stdin.encode("utf-8", "surrogateescape") if isinstance(stdin, str) else stdin
+        full: Dict[str, str] = dict(ENVIRONMENT)
+        full.update(env or {})
+        return self._runner(tuple(argv), data, full, timeout)
+
+    def pipe(self, source: Sequence[str], sink: Sequence[str], *, where: Optional[str] = None) -> None:
+        """Run two commands, the first one's output into the second; both must answer 0. Paths are real ones."""
+        for argv in (source, sink):
+            self.commands.append(tuple(argv))
+        reading, writing = os.pipe()
+        with tempfile.TemporaryFile() as said, ThreadPoolExecutor(max_workers=1) as pool:
+            left = pool.submit(_half, source, subprocess.DEVNULL, writing, said, writing)
+            right = _half(sink, reading, said, said, reading)
+            for argv, rc in ((source, left.result()), (sink, right)):
+                if rc != 0:
+                    raise CommandError(Result(tuple(argv), rc, "", _text(said)), where)
+
+    def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Poll a condition with growing pauses, at most ``seconds``; true when it came to hold."""
+        end = time.monotonic() + seconds
+        pause = 0.05
+        while not condition():
+            if time.monotonic() >= end:
+                return False
+            time.sleep(pause)
+            pause = min(pause * 2, 1.0)
+        return True
+
+    # -- the host's own files (trusted paths)
+
+    def real(self, path: str) -> str:
+        """Where a path of the host really is."""
+        return self._root + path if self._root else path
+
+    def read(self, path: str) -> Optional[str]:
+        """A file's text; None when there is none."""
+        try:
+            with open(self.real(path), encoding="utf-8", errors="surrogateescape", newline="") as stream:
+                return stream.read()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise HostError(f"cannot be read: {error.strerror}", path) from error
+
+    def write(self, path: str, text: str, mode: Optional[int] = None) -> None:
+        """Write a file whole or not at all. Mode and owner of an old one stay unless a mode is given."""
+        real = os.path.realpath(self.real(path)) if not self._root else self.real(path)
+        old = self.lstat(path)
+        wanted = mode if mode is not None else (stat.S_IMODE(old.st_mode) if old else 0o644)
+        if not os.path.isdir(os.path.dirname(real)):
+            self.makedirs(os.path.dirname(path))
+        try:
+            handle, temporary = tempfile.mkstemp(prefix=".cellblock.", dir=os.path.dirname(real))
+            try:
+                write_all(handle, text)
+                os.fchmod(handle, wanted)
+                if old is not None and (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(handle, old.st_uid, old.st_gid)
+                os.fsync(handle)
+                os.rename(temporary, real)
+            except BaseException:
+                os.unlink(temporary)
+                raise
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise HostError(f"cannot be written: {error.strerror}", path) from error
+
+    def remove(self, path: str) -> None:
+        """Remove a file; fine when there is none."""
+        try:
+            os.unlink(self.real(path))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise HostError(f"cannot be removed: {error.strerror}", path) from error
+
+    def makedirs(self, path: str, mode: int = 0o755) -> None:
+        """Make a directory and its parents."""
+        try:
+            os.makedirs(self.real(path), mode=mode, exist_ok=True)
+        except OSError as error:
+            raise HostError(f"cannot be made: {error.strerror}", path) from error
+
+    def rmdir(self, path: str) -> None:
+        """Remove an empty directory; fine when there is none."""
+        try:
+            os.rmdir(self.real(path))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise HostError(f"cannot be removed: {error.strerror}", path) from error
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename a file or directory."""
+        try:
+            os.rename(self.real(old), self.real(new))
+        except OSError as error:
+            raise HostError(f"cannot be renamed to {new}: {error.strerror}", old) from error
+
+    def listdir(self, path: str) -> List[str]:
+        """Sorted names in a directory; none when there is no such directory."""
+        try:
+            return sorted(os.listdir(self.real(path)))
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise HostError(f"cannot be listed: {error.strerror}", path) from error
+
+    def lstat(self, path: str) -> Optional[os.stat_result]:
+        """What is at a path, links not followed; None when nothing is."""
+        try:
+            return os.lstat(self.real(path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+
+    def isdir(self, path: str) -> bool:
+        """Whether a real directory (not a link) is at a path."""
+        found = self.lstat(path)
+        return found is not None and stat.S_ISDIR(found.st_mode)
+
+    def chmod(self, path: str, mode: int) -> None:
+        """Change a file's or directory's mode."""
+        try:
+            os.chmod(self.real(path), mode)
+        except OSError as error:
+            raise HostError(f"its mode cannot be changed: {error.strerror}", path) from error
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[str]:
+        """A private directory of the host for a while; yields its path as the host's tools see it."""
+        base = self.real("/var/tmp")
+        with tempfile.TemporaryDirectory(prefix="cellblock.", dir=base) as real:
+            yield real[len(self._root):]
+
+    def tree(self, path: str) -> Tree:
+        """The safe door into a tree that somebody else may own, such as a jail's root."""
+        return Tree(self.real(path), path)
+
+    # -- one run at a time
+
+    @contextlib.contextmanager
+    def locked(self, seconds: float) -> Iterator[None]:
+        """Hold the host's lock; wait for another run at most ``seconds``, then say who holds it.
+
+        The kernel lets go of the lock when its holder dies, however it dies.
+        """
+        handle = os.open(self.real(LOCK_PATH), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        try:
+            if not self.wait_until(lambda: _take(handle), seconds):
+                holder = os.pread(handle, 100, 0).decode("ascii", "replace").strip() or "unknown"
+                raise Locked(
+                    f"another run holds the lock (process {holder}), waited {seconds:g} s", LOCK_PATH,
+                    "Let it end, or raise lock_timeout",
+                )
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+            yield
+        finally:
+            os.close(handle)
+
+
+def _take(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,116 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a plan is: ordered steps, each with its before and after. Making one touches nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
+
+HIDDEN = "(hidden)"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change of the host.
+
+    A step is idempotent by itself: taken twice, it ends the same. A run that dies between any two
+    steps is finished by the next run.
+
+    :param what: the change in words, such as ``create dataset zroot/jails/web``; the same words in
+        check mode and in a run, and without secrets.
+    :param do: takes the step.
+    :param undo: takes it back when a later step of the same lane fails; None when nothing is left to undo.
+    :param label: what the diff is about, usually a path; "" when the step has no diff of its own.
+    :param before: the text before, secrets hidden.
+    :param after: the text after, secrets hidden.
+    """
+
+    what: str
+    do: Callable[[Host], None] = field(compare=False)
+    undo: Optional[Callable[[Host], None]] = field(default=None, compare=False)
+    label: str = ""
+    before: str = ""
+    after: str = ""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """The steps of one subject (a jail), in order. Lanes are independent but for ``needs``.
+
+    :param name: the subject.
+    :param steps: its steps.
+    :param needs: the lanes that must have ended well before this one starts.
+    """
+
+    name: str
+    steps: Sequence[Step]
+    needs: Sequence[str] = ()
+
+
+@dataclass
+class Plan:
+    """The way from what is to what is wanted.
+
+    :param before: steps of the host as a whole, taken first, one by one.
+    :param lanes: steps of each subject, side by side.
+    :param settle: the steps of the host as a whole that come last, given the names of the lanes that
+        failed: what failed must not be left in a shared file.
+    :param refused: subjects that cannot be planned for, such as a jail that planted a link; the others can.
+    :param facts: what the module returns besides.
+    :param warnings: what the operator should know.
+    """
+
+    before: List[Step] = field(default_factory=list)
+    lanes: List[Lane] = field(default_factory=list)
+    settle: Callable[[FrozenSet[str]], List[Step]] = lambda failed: []
+    refused: Dict[str, CellblockError] = field(default_factory=dict)
+    facts: Dict[str, Any] = field(default_factory=dict)
+    warnings: List[str] = field(default_factory=list)
+
+    def steps(self) -> Iterator[Step]:
+        """Every step, in the order in which they are told."""
+        yield from (step for _subject, step in self._subjects())
+
+    def told(self) -> List[str]:
+        """The steps in words."""
+        return [f"{subject}: {step.what}" if subject else step.what for subject, step in self._subjects()]
+
+    def _subjects(self) -> Iterator[Tuple[str, Step]]:
+        yield from (("", step) for step in self.before)
+        yield from ((lane.name, step) for lane in self.lanes for step in lane.steps)
+        yield from (("", step) for step in self.settle(frozenset()))
+
+    def diff(self) -> List[Dict[str, str]]:
+        """The steps' before and after, as Ansible shows them."""
+        return [
+            {"before_header": step.label, "after_header": step.label, "before": step.before, "after": step.after}
+            for step in self.steps()
+            if step.label and step.before != step.after
+        ]
+
+
+def write_step(path: str, before: Optional[str], after: Optional[str], what: Optional[str] = None) -> List[Step]:
+    """The step that brings one of the host's own files to a text (None: away); none when it is there already."""
+    if before == after:
+        return []
+    verb = "remove" if after is None else "write"
+
+    def put(host: Host, text: Optional[str]) -> None:
+        if text is None:
+            host.remove(path)
+        else:
+            host.write(path, text)
+
+    return [
+        Step(
+            what or f"{verb} {path}",
+            lambda host: put(host, after),
+            lambda host: put(host, before),
+            path, before or "", after or "",
+        )
+    ]

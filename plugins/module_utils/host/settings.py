@@ -1,0 +1,143 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The host's boot settings, and what of them a running kernel can take at once."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Callable, Dict, List, Mapping, Optional, Sequence
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step, write_step
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import loader_conf, rc_conf
+
+RC_CONF = "/etc/rc.conf"
+LOADER_CONF = "/boot/loader.conf"
+FIBS_MAX = 65536  # setfib(2)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for.
+
+    :param rc_conf: variables of rc.conf(5); None unsets one.
+    :param loader_conf: variables of loader.conf(5); None unsets one.
+    :param modules: kernel modules, in their order of loading.
+    :param racct: whether rctl(8) limits can be set; None leaves it.
+    :param fibs: the number of routing tables; None leaves it.
+    """
+
+    rc_conf: Mapping[str, Optional[str]] = field(default_factory=dict)
+    loader_conf: Mapping[str, Optional[str]] = field(default_factory=dict)
+    modules: Sequence[str] = ()
+    racct: Optional[bool] = None
+    fibs: Optional[int] = None
+
+
+def plan(host: Host, wanted: Wanted) -> Plan:
+    """The way to the settings; what only a reboot can bring is told in the fact ``reboot``.
+
+    :raises InputError: a name or value that the files or the kernel cannot take.
+    """
+    _refuse(wanted)
+    kernel = _kernel(host) if wanted.racct is not None or wanted.fibs is not None else {}
+    rc: Dict[str, Optional[str]] = dict(wanted.rc_conf)
+    loader: Dict[str, Optional[str]] = dict(wanted.loader_conf)
+    made = Plan()
+    reboot: List[str] = []
+    if wanted.racct is not None:
+        loader["kern.racct.enable"] = "1" if wanted.racct else "0"
+        rc["rctl_enable"] = "YES" if wanted.racct else "NO"
+        reboot += _racct(wanted.racct, kernel)
+    live: List[Step] = []
+    if wanted.fibs is not None:
+        loader["net.fibs"] = str(wanted.fibs)
+        now = int(kernel.get("net.fibs", "1"))
+        if now < wanted.fibs:
+            live.append(_sysctl("net.fibs", now, wanted.fibs))
+        elif now > wanted.fibs:
+            reboot.append(f"net.fibs is {now} and can only grow while the host runs: {wanted.fibs} needs a reboot")
+    if wanted.modules:
+        rc["kld_list"] = _kld_list(host, wanted.modules)
+        live += [_load(name) for name in wanted.modules if not _loaded(host, name)]
+    made.before = [
+        *_edit(host, RC_CONF, rc, rc_conf.values, rc_conf.edit, made),
+        *_edit(host, LOADER_CONF, loader, loader_conf.values, loader_conf.edit, made),
+        *live,
+    ]
+    made.facts = {"reboot": reboot}
+    return made
+
+
+def _refuse(wanted: Wanted) -> None:
+    for name in wanted.modules:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_./-]*", name):
+            raise InputError(f"'{name}' cannot be the name of a kernel module", "kernel_modules")
+    if wanted.fibs is not None and not 1 <= wanted.fibs <= FIBS_MAX:
+        raise InputError(f"{wanted.fibs} routing tables are not possible", "fibs", f"Give 1 to {FIBS_MAX}")
+
+
+def _kernel(host: Host) -> Dict[str, str]:
+    """The live values; a kernel without one of them leaves it out."""
+    said = host.ask(("sysctl", "kern.racct.enable", "net.fibs")).out
+    return {name: value.strip() for name, _colon, value in (line.partition(":") for line in said.splitlines())}
+
+
+def _racct(wanted: bool, kernel: Mapping[str, str]) -> List[str]:
+    if "kern.racct.enable" not in kernel:
+        if wanted:
+            raise InputError(
+                "this kernel has no RACCT: limits cannot be set", "racct", "Use a kernel with options RACCT and RCTL",
+            )
+        return []
+    now = kernel["kern.racct.enable"] != "0"
+    if now == wanted:
+        return []
+    return [f"kern.racct.enable is {int(now)} until a reboot makes it {int(wanted)}"]
+
+
+def _kld_list(host: Host, modules: Sequence[str]) -> str:
+    """The list with what is missing at its end; what others put there stays."""
+    names = rc_conf.values(host.read(RC_CONF) or "").get("kld_list", "").split()
+    return " ".join(names + [name for name in modules if name not in names])
+
+
+def _loaded(host: Host, name: str) -> bool:
+    """Whether a module is there, as a file of its own or compiled in."""
+    return any(host.ask(("kldstat", "-q", how, name)).rc == 0 for how in ("-n", "-m"))
+
+
+def _load(name: str) -> Step:
+    return Step(f"load kernel module {name}", _runs("kldload", "-n", name))
+
+
+def _sysctl(name: str, before: int, after: int) -> Step:
+    return Step(
+        f"set sysctl {name}={after}", _runs("sysctl", f"{name}={after}"),
+        None, f"sysctl {name}", f"{before}\n", f"{after}\n",
+    )
+
+
+def _runs(*argv: str) -> Callable[[Host], None]:
+    def do(host: Host) -> None:
+        host.run(argv)
+
+    return do
+
+
+def _edit(
+    host: Host, path: str, wanted: Mapping[str, Optional[str]], values: Callable[[str], Mapping[str, str]],
+    edit: Callable[[str, Mapping[str, Optional[str]]], str], made: Plan,
+) -> List[Step]:
+    """The step that sets variables of a file."""
+    old = host.read(path) if wanted else None
+    now = values(old or "")
+    changes = {name: value for name, value in wanted.items() if now.get(name) != value}
+    if not changes:
+        return []
+    later = values(host.read(f"{path}.local") or "")
+    made.warnings += [f"{name} is also set in {path}.local, which wins over {path}" for name in changes if name in later]
+    return write_step(path, old, edit(old or "", changes), f"set {', '.join(changes)} in {path}")

@@ -1,0 +1,271 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a jail stands in the host's configuration, in either boot style, and how ours are told apart.
+
+A definition of ours carries a comment ``# cellblock.jails {json}``: the mark of what we made, and the
+few facts that FreeBSD's formats have no word for. There is no other database.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, List, Mapping, Optional, Tuple
+
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, jail_conf, rc_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Params
+
+MARK = "# cellblock.jails "
+CONF_DIR = "/etc/jail.conf.d"
+NOTICE = "# Made by Ansible, collection cellblock.jails; what is changed by hand is changed back.\n"
+TRUE: Tuple[List[str], ...] = (["true"], [], ["1"])
+
+# rc.d/jail's word, the jail's parameter, and whether the word is YES or NO.
+RC_WORDS: Tuple[Tuple[str, str, bool], ...] = (
+    ("hostname", "host.hostname", False),
+    ("rootdir", "path", False),
+    ("fib", "exec.fib", False),
+    ("devfs_enable", "mount.devfs", True),
+    ("devfs_ruleset", "devfs_ruleset", False),
+    ("fdescfs_enable", "mount.fdescfs", True),
+    ("procfs_enable", "mount.procfs", True),
+    ("mount_enable", "allow.mount", True),
+    ("set_hostname_allow", "allow.set_hostname", True),
+    ("sysvipc_allow", "allow.sysvipc", True),
+    ("enforce_statfs", "enforce_statfs", False),
+    ("osreldate", "osreldate", False),
+    ("osrelease", "osrelease", False),
+    ("consolelog", "exec.consolelog", False),
+)
+RC_SHARED = ("fib",)  # rc.d/jail reads it of a jail that shares the host's network only
+RC_HOOKS = (
+    ("exec_prestart", "exec.prestart"),
+    ("exec_poststart", "exec.poststart"),
+    ("exec_prestop", "exec.prestop"),
+    ("exec_poststop", "exec.poststop"),
+)
+# All that rc.d/jail reads of a jail, by what follows jail_NAME_; jail_web_2_ip is not one of web.
+RC_VARIABLE = (
+    "(?:" + "|".join(word for word, _param, _boolean in RC_WORDS) + r"|ip|ip_multi\d+|interface|vnet_interface"
+    r"|socket_unixiproute_only|exec|exec_start|exec_stop|exec_afterstart\d+|(?:" + "|".join(word for word, _param in RC_HOOKS)
+    + r")\d*|fstab|zfs_dataset|parameters|consolecmd|program|flags|conf)"
+)
+# What rc.d/jail always says, whatever the variables are.
+RC_ALWAYS: Params = {
+    "exec.clean": ["true"],
+    "allow.raw_sockets": ["false"],
+    "allow.set_hostname": ["false"],
+    "allow.sysvipc": ["false"],
+    "enforce_statfs": ["2"],
+}
+RC_START = "/bin/sh /etc/rc"
+RC_STOP = "/bin/sh /etc/rc.shutdown jail"
+
+
+def conf_path(name: str) -> str:
+    """The jail's own configuration file, as rc.d/jail looks for it."""
+    return f"{CONF_DIR}/{name}.conf"
+
+
+def fstab_path(name: str) -> str:
+    """The jail's fstab on the host, as rc.d/jail looks for it."""
+    return f"/etc/fstab.{name}"
+
+
+def infix(name: str) -> str:
+    """A jail's name inside an rc.conf(5) variable."""
+    return re.sub(r"[^A-Za-z0-9]", "_", name)
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A jail's definition: the boot style, the mark's facts, and the parameters as jail(8) sees them."""
+
+    name: str
+    style: str
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    params: Params = field(default_factory=dict)
+
+    @property
+    def lost(self) -> bool:
+        """Whether its file was edited by hand beyond reading; any of ours has parameters."""
+        return not self.params
+
+    def without(self, *keys: str) -> Definition:
+        """The same without some of the mark's facts."""
+        return replace(self, meta={key: value for key, value in self.meta.items() if key not in keys})
+
+    def mark(self) -> str:
+        """The comment that marks it as ours."""
+        return MARK + json.dumps({"name": self.name, **self.meta}, sort_keys=True, ensure_ascii=True)
+
+    def conf(self) -> str:
+        """The text of /etc/jail.conf.d/NAME.conf."""
+        return f"{self.mark()}\n{NOTICE}" + jail_conf.render([{"name": self.name, "params": self.params}])
+
+    def start_file(self) -> str:
+        """The file that jail(8) reads for this jail."""
+        return conf_path(self.name) if self.style == "jail_conf" else f"/var/run/jail.{self.name}.conf"
+
+
+def read_mark(line: str) -> Optional[Dict[str, Any]]:
+    """The facts of a mark; None when the line is none."""
+    if not line.startswith(MARK):
+        return None
+    try:
+        found = json.loads(line[len(MARK):])
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def read_conf(name: str, text: str) -> Optional[Definition]:
+    """The definition in a jail.conf.d file; None when it is not ours."""
+    facts = read_mark(text.partition("\n")[0])
+    if facts is None:
+        return None
+    facts.pop("name", None)
+    try:
+        params = {jail["name"]: jail["params"] for jail in jail_conf.parse(text)}.get(name, {})
+    except FormatError:
+        params = {}  # edited by hand beyond reading: the next write mends it
+    return Definition(name, "jail_conf", facts, params)
+
+
+# -- rc.conf
+
+
+def _escaped(value: str) -> str:
+    """rc.d/jail pastes values between double quotes of a jail.conf; what jail.conf would read is escaped."""
+    return re.sub(r'([\\"$])', r"\\\1", value)
+
+
+def _unescaped(value: str) -> str:
+    return re.sub(r"\\(.)", r"\1", value)
+
+
+def rc_lines(definition: Definition) -> Dict[str, str]:
+    """The definition as ``jail_NAME_*`` variables of rc.conf(5), and the fstab beside it.
+
+    :raises InputError: for what these variables cannot say.
+    """
+    rest = {key: list(value) for key, value in definition.params.items()}
+    where = f"jail {definition.name}"
+    fix = "Use boot_style: jail_conf"
+    lines: Dict[str, str] = {}
+    vnet = "vnet" in rest
+    lines.update(_rc_network(rest, where, fix))
+    for word, param, boolean in RC_WORDS:
+        if param in rest and not (vnet and word in RC_SHARED):
+            value = rest.pop(param)
+            lines[word] = ("YES" if value in TRUE else "NO") if boolean else _escaped(value[-1] if value else "")
+    if not vnet and rest.pop("allow.raw_sockets", ["false"]) in TRUE:
+        lines["socket_unixiproute_only"] = "NO"
+    lines.update(_rc_hooks(rest))
+    if rest.pop("mount", []):
+        lines["fstab"] = fstab_path(definition.name)
+    rest.pop("exec.clean", None)
+    words = [_rc_word(param, value, where, fix) for param, value in rest.items()]
+    if words:
+        lines["parameters"] = " ".join(words)
+    prefix = f"jail_{infix(definition.name)}_"
+    return {prefix + word: value for word, value in lines.items()}
+
+
+def _rc_network(rest: Params, where: str, fix: str) -> Dict[str, str]:
+    addresses = rest.pop("ip4.addr", []) + rest.pop("ip6.addr", [])
+    if addresses:
+        if any(" " in address for address in addresses):
+            raise InputError("an address with words for ifconfig cannot stand in rc.conf", where, fix)
+        return {"ip": ",".join(addresses)}
+    if rest.pop("vnet", None) is None:
+        raise InputError("rc.conf makes a jail without an address a vnet jail", where, fix)
+    interfaces = rest.pop("vnet.interface", [])
+    return {"vnet_interface": " ".join(interfaces)} if interfaces else {}
+
+
+def _rc_hooks(rest: Params) -> Dict[str, str]:
+    lines = {}
+    # There is no variable for exec.created; after the start is the next best moment.
+    hooks = {"exec.poststart": rest.pop("exec.created", []) + rest.pop("exec.poststart", [])}
+    for word, param in RC_HOOKS:
+        for number, command in enumerate(hooks.get(param) or rest.pop(param, [])):
+            lines[f"{word}{number}"] = _escaped(command)
+    start, stop = ([one for one in rest.pop(param, []) if one.strip()] for param in ("exec.start", "exec.stop"))
+    if [start, stop] != [[RC_START], [RC_STOP]]:
+        # rc.d/jail takes an empty one for /etc/rc; jail(8) runs nothing for a blank.
+        lines["exec_start"] = _escaped(start[0]) if start else " "
+        if stop:
+            lines["exec_stop"] = _escaped("; ".join(stop))
+    for number, command in enumerate(start[1:]):
+        lines[f"exec_afterstart{number}"] = _escaped(command)
+    return lines
+
+
+def _rc_word(param: str, value: List[str], where: str, fix: str) -> str:
+    word = param if value in ([], ["true"]) else f"{param}={','.join(value)}"
+    if not re.fullmatch(r"[A-Za-z0-9_.:/=,-]+", word) or "//" in word:
+        raise InputError(f"{param} has a value that jail_NAME_parameters cannot hold", where, fix)
+    return word
+
+
+def read_rc(name: str, facts: Mapping[str, Any], lines: Mapping[str, str], mounts: str) -> Definition:
+    """The definition in a group of ``jail_NAME_*`` variables of ours.
+
+    :param mounts: the text of /etc/fstab.NAME.
+    """
+    prefix = f"jail_{infix(name)}_"
+    words = {key[len(prefix):]: value for key, value in lines.items() if key.startswith(prefix)}
+    params: Params = {key: list(value) for key, value in RC_ALWAYS.items()}
+    for word, param, boolean in RC_WORDS:
+        if word in words:
+            value = words[word]
+            params[param] = ["true" if value == "YES" else "false"] if boolean else [_unescaped(value)]
+    for address in filter(None, words.get("ip", "").split(",")):
+        params.setdefault("ip6.addr" if address.count(":") > 1 else "ip4.addr", []).append(address)
+    if not words.get("ip"):
+        params["vnet"] = ["new"]
+        if "vnet_interface" in words:
+            params["vnet.interface"] = words["vnet_interface"].split()
+    if words.get("socket_unixiproute_only") == "NO":
+        params["allow.raw_sockets"] = ["true"]
+    for word in words.get("parameters", "").split():
+        key, equals, value = word.partition("=")
+        params[key] = value.split(",") if equals else ["true"]
+    _read_hooks(words, params)
+    entries = [entry for entry in map(fstab.parse_line, mounts.splitlines()) if entry is not None]
+    if entries:
+        params["mount"] = [fstab.render_line(entry) for entry in entries]
+    return Definition(name, "rc_conf", facts, params)
+
+
+def _read_hooks(words: Mapping[str, str], params: Params) -> None:
+    start = words.get("exec_start") or RC_START
+    if start.strip():
+        params["exec.start"] = [_unescaped(start)]
+    stop = words.get("exec_stop") or ("" if words.get("exec_start") else RC_STOP)
+    if stop:
+        params["exec.stop"] = [_unescaped(stop)]
+    for word, param in (*RC_HOOKS, ("exec_afterstart", "exec.start")):
+        found = sorted((key for key in words if re.fullmatch(word + r"\d+", key)), key=lambda key: int(key[len(word):]))
+        for key in found:
+            params.setdefault(param, []).append(_unescaped(words[key]))
+
+
+def rc_variables(text: str, name: str) -> List[str]:
+    """The variables of rc.conf(5) that define a jail, in anybody's hand."""
+    prefix = f"jail_{infix(name)}_"
+    return [key for key in rc_conf.names(text) if key.startswith(prefix) and re.fullmatch(RC_VARIABLE, key[len(prefix):])]
+
+
+def rc_groups(text: str) -> Dict[str, Tuple[Dict[str, Any], Dict[str, str]]]:
+    """The groups of ours in an rc.conf: name to the mark's facts and the variables below it."""
+    found = {}
+    for line, lines in rc_conf.groups(text, MARK).items():
+        facts = read_mark(line)
+        if facts and isinstance(facts.get("name"), str):
+            found[facts.pop("name")] = (facts, lines)
+    return found

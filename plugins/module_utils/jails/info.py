@@ -1,0 +1,188 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the jails of a host are, managed or not: for people, inventories and reports. Changes nothing."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import cpulist
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import params
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition, conf_path
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import cpus
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import RC_CONF, Observed, observe
+
+SCHEMA_VERSION = 1
+
+
+def gather(host: Host, storage_path: str, dataset: Optional[str], sizes: bool) -> Dict[str, Any]:
+    """Everything about a host's jails, JSON-safe.
+
+    :param sizes: also measure plain directories, which reads every inode of theirs.
+    """
+    seen = observe(host, [], storage_path, dataset)
+    ours = seen.ours()
+    boot = seen.rc.get("jail_list", "").split()
+    names = sorted({*ours, *seen.running, *seen.dying, *seen.foreign, *seen.confs})
+    names.sort(key=lambda name: boot.index(name) if name in boot else len(boot))
+    versions: Dict[str, str] = {}
+    jails = [_jail(host, seen, name, ours.get(name), boot, storage_path, dataset, versions) for name in names]
+    usage = _usage(host, seen, [jail["name"] for jail in jails if jail["state"] == "running"])
+    measured = _measure(host, [jail["path"] for jail in jails if jail["managed"] and jail["path"]]) if sizes else {}
+    for jail in jails:
+        jail["usage"] = usage.get(jail["name"], {})
+        if jail["root"]["size"] is None:
+            jail["root"]["size"] = measured.get(jail["path"])
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "host": {
+            "osreldate": seen.osreldate,
+            "jail_enable": seen.rc.get("jail_enable", "NO"),
+            "jail_list": boot,
+            "racct": seen.rules is not None,
+            "fibs": int(seen.sysctl["net.fibs"]) if seen.sysctl.get("net.fibs", "").isdigit() else 1,
+        },
+        "jails": jails,
+    }
+
+
+def _jail(
+    host: Host, seen: Observed, name: str, ours: Optional[Definition], boot: Sequence[str],
+    storage_path: str, dataset: Optional[str], versions: Dict[str, str],
+) -> Dict[str, Any]:
+    running = seen.running.get(name)
+    facts: Mapping[str, Any] = ours.meta if ours is not None else {}
+    path = str(facts.get("path") or (running or {}).get("path") or "")
+    kernel = {str(key): value for key, value in (running or {}).items()}
+    return {
+        "name": name,
+        "state": "running" if running is not None else "dying" if name in seen.dying else "stopped",
+        "managed": ours is not None,
+        "jid": int(str(kernel["jid"])) if "jid" in kernel else None,
+        "path": path,
+        "hostname": str(kernel.get("host.hostname") or _last(ours, "host.hostname")),
+        "ip4": _addresses(kernel, ours, "ip4.addr"),
+        "ip6": _addresses(kernel, ours, "ip6.addr"),
+        "vnet": kernel.get("vnet") == "new" or (running is None and ours is not None and "vnet" in ours.params),
+        "parameters": kernel,
+        "defined": {} if ours is None else {key: list(value) for key, value in ours.params.items()},
+        "definition": _file(seen, name, ours),
+        "boot_style": ours.style if ours is not None else None,
+        "boot": name in boot,
+        "boot_position": boot.index(name) + 1 if name in boot else None,
+        "depend": list(facts.get("depend") or []),
+        "root": _root(seen, name, facts, dataset),
+        "base": _base(host, facts, path, storage_path, versions),
+        "mounts": [asdict(mount) for mount in seen.mounted_below(path)] if len(path) > 1 else [],
+        "limits": sorted(rule for rule in seen.rules or () if rule.startswith(f"jail:{name}:")),
+        "console_log": _last(ours, "exec.consolelog") or None,
+        "drift": [*_drift(ours, kernel), *_cpu_drift(seen, ours, kernel)],
+        "restart_waits": _waits(seen, ours, kernel),
+    }
+
+
+def _last(ours: Optional[Definition], param: str) -> str:
+    values = ours.params.get(param) if ours is not None else None
+    return values[-1] if values else ""
+
+
+def _addresses(kernel: Mapping[str, Any], ours: Optional[Definition], param: str) -> List[str]:
+    if kernel:
+        return [str(address) for address in kernel.get(param) or []]
+    texts = ours.params.get(param, []) if ours is not None else []
+    return [re.sub(r"^.*\||/.*$", "", text) for text in texts]
+
+
+def _file(seen: Observed, name: str, ours: Optional[Definition]) -> Optional[str]:
+    if ours is not None:
+        return conf_path(name) if ours.style == "jail_conf" else RC_CONF
+    return conf_path(name) if name in seen.confs else seen.foreign.get(name)
+
+
+def _root(seen: Observed, name: str, facts: Mapping[str, Any], dataset: Optional[str]) -> Dict[str, Any]:
+    own = f"{dataset}/{name}" if dataset is not None else ""
+    found = (seen.datasets or {}).get(own)
+    return {
+        "kind": facts.get("root"),
+        "dataset": own if found is not None else None,
+        "size": int(found["used"]) if found is not None else None,
+        "quota": int(found["quota"]) or None if found is not None and found["quota"].isdigit() else None,
+        "origin": found["origin"] if found is not None and found["origin"] != "-" else None,
+    }
+
+
+def _base(
+    host: Host, facts: Mapping[str, Any], path: str, storage_path: str, versions: Dict[str, str]
+) -> Dict[str, Any]:
+    base = facts.get("base")
+    home = path
+    if base and facts.get("root") == "thin":
+        home = base if base.startswith("/") else f"{storage_path}/basejails/{base}"
+    if home and facts and home not in versions:
+        versions[home] = ask.version(host, home)
+    return {"name": base, "version": versions.get(home) or None}
+
+
+def _drift(ours: Optional[Definition], kernel: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """Where the running jail is not as its file says."""
+    found = []
+    for name, values in (ours.params if ours is not None and kernel else {}).items():
+        known = params.find(name)
+        if known is not None and known.kernel and not params.same(name, values, params.running(name, kernel)):
+            found.append({"parameter": name, "file": values, "kernel": params.running(name, kernel)})
+    return found
+
+
+def _cpu_drift(seen: Observed, ours: Optional[Definition], kernel: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    wanted, now = cpus(ours.params) if ours is not None else None, seen.cpus.get(str(kernel.get("jid")))
+    if wanted is None or now is None or cpulist(wanted) == now:
+        return []
+    return [{"parameter": "cpuset", "file": [wanted], "kernel": [str(cpu) for cpu in sorted(now)]}]
+
+
+def _waits(seen: Observed, ours: Optional[Definition], kernel: Mapping[str, Any]) -> List[str]:
+    """What only a restart would bring."""
+    if ours is None or not kernel:
+        return []
+    waits = {
+        entry["parameter"] for entry in _drift(ours, kernel) if not _live(entry["parameter"])
+    }
+    noted = ours.meta.get("waits") or {}
+    if noted.get("jid") == str(kernel.get("jid")) and noted.get("boot") == seen.boot:
+        waits |= set(noted.get("names", []))
+    return sorted(waits)
+
+
+def _live(name: str) -> bool:
+    known = params.find(name)
+    return known is not None and known.live
+
+
+def _usage(host: Host, seen: Observed, names: Sequence[str]) -> Dict[str, Dict[str, int]]:
+    """What running jails use, see rctl(8) -u. It prints one jail after another without saying which."""
+    if seen.rules is None or not names:
+        return {}
+    result = host.ask(["rctl", "-u", *(f"jail:{name}" for name in names)])
+    blocks: List[Dict[str, int]] = []
+    for line in result.out.splitlines():
+        resource, _equals, value = line.partition("=")
+        if not blocks or resource in blocks[-1]:
+            blocks.append({})
+        blocks[-1][resource] = int(value)
+    return dict(zip(names, blocks)) if result.rc == 0 and len(blocks) == len(names) else {}
+
+
+def _measure(host: Host, paths: Sequence[str]) -> Dict[str, int]:
+    """Bytes that directories hold by themselves, what is mounted in them aside; see du(1)."""
+    there = [path for path in paths if host.isdir(path)]
+    found = {}
+    for line in host.ask(["du", "-skx", *there]).out.splitlines() if there else []:
+        size, _tab, path = line.partition("\t")
+        if size.strip().isdigit():
+            found[path] = int(size) * 1024
+    return found

@@ -1,0 +1,250 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The state of the whole host, read once, in a number of commands that does not grow with its jails."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Entry
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, HostError, UnsafePath
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, jail_conf, outputs, rc_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition, inside
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import CPUSET_HOOK, Jail, cpus
+
+RC_CONF = "/etc/rc.conf"
+RCTL_CONF = "/etc/rctl.conf"
+JAIL_CONF = "/etc/jail.conf"
+DEVFS_RULES = ("/etc/defaults/devfs.rules", "/etc/devfs.rules")
+SYSCTLS = ("kern.osreldate", "kern.racct.enable", "net.fibs", "kern.boottime")
+ZFS_COLUMNS = (
+    "name", "type", "origin", "used", "quota", "reservation", "mountpoint", "mounted",
+    "cellblock:jail", "cellblock:base", "cellblock:state",
+)
+
+
+def partial(path: str) -> str:
+    """Where a plain root grows until it is whole."""
+    parent, _slash, name = path.rpartition("/")
+    return f"{parent}/.{name}.partial"
+
+
+@dataclass
+class Observed:
+    """What the host is. Made by :func:`observe`; the planner reads it and nothing else."""
+
+    running: Dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    dying: FrozenSet[str] = frozenset()
+    mounts: List[outputs.Mount] = field(default_factory=list)
+    interfaces: Mapping[str, outputs.Interface] = field(default_factory=dict)
+    datasets: Optional[Mapping[str, Mapping[str, str]]] = None
+    sysctl: Mapping[str, str] = field(default_factory=dict)
+    rules: Optional[FrozenSet[str]] = None
+    cpus: Mapping[str, FrozenSet[int]] = field(default_factory=dict)  # by jid, of jails that are given some
+    rulesets: Dict[str, int] = field(default_factory=dict)
+    loaded_rulesets: Optional[FrozenSet[int]] = None
+    rc_conf: str = ""
+    rctl_conf: str = ""
+    jail_conf: str = ""
+    resolv_conf: str = ""
+    confs: Dict[str, str] = field(default_factory=dict)  # jail.conf.d, ours or not
+    fstabs: Dict[str, str] = field(default_factory=dict)
+    foreign: Dict[str, str] = field(default_factory=dict)  # names that other files define, and where
+    groups: Dict[str, Definition] = field(default_factory=dict)  # ours in rc.conf
+    directories: Set[str] = field(default_factory=set)  # of the paths asked about, which are there
+    filled: Set[str] = field(default_factory=set)  # of these, which hold anything
+    seen: Dict[str, Dict[str, Entry]] = field(default_factory=dict)  # the jails' own files
+    unsafe: Dict[str, HostError] = field(default_factory=dict)
+    scripted: Set[str] = field(default_factory=set)  # flavours with a script
+    missing_zones: Set[str] = field(default_factory=set)  # declared, and unknown to the host
+    has_pkg: bool = False
+
+    @property
+    def osreldate(self) -> int:
+        """The kernel's __FreeBSD_version."""
+        return int(self.sysctl.get("kern.osreldate", "0"))
+
+    @property
+    def boot(self) -> str:
+        """When the host booted, seconds since 1970; tells one life of the kernel from another."""
+        found = re.search(r"sec = (\d+)", self.sysctl.get("kern.boottime", ""))
+        return found.group(1) if found else ""
+
+    @property
+    def rc(self) -> Dict[str, str]:
+        """The literal variables of rc.conf."""
+        return rc_conf.values(self.rc_conf)
+
+    def elsewhere(self, name: str) -> Optional[str]:
+        """The file besides jail.conf.d that defines a jail in another's hand, if there is one."""
+        infix = definition.infix(name)
+        return self.foreign.get(name) or (RC_CONF if self.foreign.get(infix) == RC_CONF else None)
+
+    def ours(self) -> Dict[str, Definition]:
+        """The definitions of ours."""
+        found = dict(self.groups)
+        for name, text in self.confs.items():
+            read = definition.read_conf(name, text)
+            if read is not None:
+                found[name] = read
+        return found
+
+    def definition(self, name: str) -> Optional[Definition]:
+        """A jail's definition of ours, if there is one."""
+        if name in self.confs:
+            found = definition.read_conf(name, self.confs[name])
+            if found is not None:
+                return found
+        return self.groups.get(name)
+
+    def marks(self) -> Dict[str, Dict[str, Any]]:
+        """The facts of all marks, without reading whole definitions."""
+        found = {name: dict(group.meta) for name, group in self.groups.items()}
+        for name, text in self.confs.items():
+            facts = definition.read_mark(text.partition("\n")[0])
+            if facts is not None:
+                found[name] = facts
+        return found
+
+    def mounted_below(self, path: str) -> List[outputs.Mount]:
+        """What is mounted below a path, deepest and latest first."""
+        below = [mount for mount in self.mounts if mount.node.startswith(path + "/")]
+        return sorted(reversed(below), key=lambda mount: -mount.node.count("/"))
+
+
+def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optional[str]) -> Observed:
+    """Read the host.
+
+    :param jails: the declared jails: their roots and own files are looked at.
+    :raises HostError: when a tool that everything rests on does not answer.
+    """
+    seen = Observed()
+    listed = outputs.jails(host.run(["jls", "-d", "--libxo", "json", "-n"]).out)
+    seen.running = {str(jail["name"]): jail for jail in listed if not jail.get("dying")}
+    seen.dying = frozenset(str(jail["name"]) for jail in listed if jail.get("dying"))
+    seen.mounts = ask.mounts(host)
+    seen.interfaces = ask.interfaces(host)
+    seen.sysctl = _sysctl(host)
+    if dataset is not None:
+        seen.datasets = ask.datasets(host, dataset, ZFS_COLUMNS)
+    if seen.sysctl.get("kern.racct.enable") == "1":
+        seen.rules = frozenset(outputs.rctl_rules(host.run(["rctl"]).out))
+    _read_files(host, seen)
+    seen.cpus = ask.cpus(host, _on_few_cpus(seen, jails))
+    wanted = {jail.ruleset for jail in jails if jail.ruleset is not None}
+    if any(seen.rulesets.get(str(name), name) not in (1, 2, 3, 4, 5, "1", "2", "3", "4", "5") for name in wanted):
+        sets = host.run(["devfs", "rule", "showsets"]).out.split()
+        seen.loaded_rulesets = frozenset(int(number) for number in sets)
+    others = {jail.path for jail in jails} | {str(jail.get("path")) for jail in seen.running.values()}
+    for jail in jails:
+        _look_at(host, seen, jail, others)
+    paths = {jail.base_path(storage_path) for jail in jails if jail.base} | {storage_path}
+    for facts in seen.marks().values():
+        paths |= {str(facts.get("path")), partial(str(facts.get("path")))}
+    paths |= {jail.flavour for jail in jails if jail.flavour is not None}
+    for path in paths:
+        _directory(host, seen, path)
+    for flavour in {jail.flavour for jail in jails if jail.flavour is not None}:
+        if host.lstat(f"{flavour}/{inside.SCRIPT}") is not None:
+            seen.scripted.add(flavour)
+    if host.isdir(inside.ZONES):
+        zones = {jail.inside.timezone for jail in jails if jail.inside.timezone is not None}
+        seen.missing_zones = {zone for zone in zones if host.lstat(f"{inside.ZONES}/{zone}") is None}
+    seen.has_pkg = host.lstat("/usr/local/sbin/pkg") is not None
+    return seen
+
+
+def _on_few_cpus(seen: Observed, jails: Sequence[Jail]) -> List[str]:
+    """The running jails of ours that are, or are to be, given CPUs of their own."""
+    names = {jail.name for jail in jails if cpus(jail.params)}
+    names |= {name for name, text in seen.confs.items() if CPUSET_HOOK in text and definition.read_mark(text.partition("\n")[0])}
+    names |= {name for name, group in seen.groups.items() if cpus(group.params)}
+    return sorted(names & set(seen.running))
+
+
+def _sysctl(host: Host) -> Dict[str, str]:
+    found = {}
+    for line in host.ask(["sysctl", *SYSCTLS]).out.splitlines():
+        name, _colon, value = line.partition(": ")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _read_files(host: Host, seen: Observed) -> None:
+    seen.rc_conf = host.read(RC_CONF) or ""
+    seen.rctl_conf = host.read(RCTL_CONF) or ""
+    seen.resolv_conf = host.read("/etc/resolv.conf") or ""
+    for path in DEVFS_RULES:
+        for name, ruleset in devfs_rules.rulesets(host.read(path) or "").items():
+            seen.rulesets[name] = ruleset.number
+    for entry in host.listdir(definition.CONF_DIR):
+        if entry.endswith(".conf") and not entry.startswith("."):
+            seen.confs[entry[:-5]] = host.read(f"{definition.CONF_DIR}/{entry}") or ""
+    for entry in host.listdir("/etc"):
+        if entry.startswith("fstab."):
+            seen.fstabs[entry[6:]] = host.read(f"/etc/{entry}") or ""
+        elif entry.startswith("jail.") and entry.endswith(".conf") and len(entry) > 10:
+            seen.foreign[entry[5:-5]] = f"/etc/{entry}"
+    _read_jail_conf(host, seen)
+    for name, (facts, lines) in definition.rc_groups(seen.rc_conf).items():
+        seen.groups[name] = definition.read_rc(name, facts, lines, seen.fstabs.get(name, ""))
+    ours = {definition.infix(name) for name in seen.groups}
+    for key in rc_conf.values(seen.rc_conf):
+        found = re.fullmatch(r"jail_(.+)_rootdir", key)
+        if found and found.group(1) not in ours:
+            seen.foreign.setdefault(found.group(1), RC_CONF)
+
+
+def _read_jail_conf(host: Host, seen: Observed) -> None:
+    seen.jail_conf = text = host.read(JAIL_CONF) or ""
+    if not text:
+        return
+    try:
+        for jail in jail_conf.parse(text, "/etc", JAIL_CONF, files=host):
+            # What it includes from jail.conf.d is not defined by it.
+            if jail["name"] not in seen.confs:
+                seen.foreign.setdefault(jail["name"], JAIL_CONF)
+    except (FormatError, HostError):
+        pass  # jail(8) says so itself; our jails do not go through this file
+
+
+def _directory(host: Host, seen: Observed, path: str) -> bool:
+    if host.isdir(path):
+        seen.directories.add(path)
+    return path in seen.directories
+
+
+def _enclosing(roots: Set[str], path: str) -> str:
+    """The innermost of these roots that a path is below; "" when there is none."""
+    above = path.rpartition("/")[0]
+    return above if not above or above in roots else _enclosing(roots, above)
+
+
+def _look_at(host: Host, seen: Observed, jail: Jail, others: Set[str]) -> None:
+    outer = _enclosing(others, jail.path)
+    if outer:
+        try:
+            host.tree(outer).listdir(jail.path[len(outer):])
+        except FileNotFoundError:
+            pass
+        except UnsafePath as error:  # planted by whoever is root in the outer jail
+            seen.unsafe[jail.name] = error
+            return
+    if not jail.path or not _directory(host, seen, jail.path):
+        return
+    tree = host.tree(jail.path)
+    try:
+        if tree.listdir(""):
+            seen.filled.add(jail.path)
+        found = inside.look(tree, jail.inside, jail.flavour)
+        for point in (*jail.own_points(), *jail.declared_points()):
+            found[point] = tree.look(point, 0) if point not in found else found[point]
+        seen.seen[jail.name] = found
+    except (UnsafePath, FileNotFoundError) as error:
+        seen.unsafe[jail.name] = error if isinstance(error, HostError) else UnsafePath(str(error), jail.path)

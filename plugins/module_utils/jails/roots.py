@@ -1,0 +1,251 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A jail's root: how each kind is made whole or not at all, and how it is removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Dict, List, Mapping, Optional
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Entry
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.inside import SCRIPT
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import BASE_MOUNT, Jail
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import Observed, partial
+
+# What a thin jail has of its own; everything else of a base is seen through the mounted base.
+OWN = ("etc", "root", "var", "tmp")
+OWN_EMPTY = ("dev", "proc", "mnt", "media", "home", "net")
+OWN_USR = ("local", "obj", "home", "ports")
+# Of /etc, what nobody edits: seen through the base as well, and so always of its release.
+LINKED = (
+    "etc/rc.d", "etc/rc.subr", "etc/network.subr", "etc/defaults", "etc/periodic", "etc/mtree", "etc/devd", "etc/autofs",
+    "etc/pf.os", "etc/regdomain.xml", "etc/ssh/moduli", "etc/ssl/cert.pem", "etc/mail/freebsd.cf", "etc/mail/freebsd.submit.cf",
+)
+# State of the host's tools, not of the system; it would only grow the copy.
+LEFT_OUT = ("var/db/etcupdate", "var/db/freebsd-update", "var/cache/pkg", "var/db/mergemaster.mtree")
+
+
+def dataset_of(jail: Jail, dataset: Optional[str], storage_path: str) -> Optional[str]:
+    """The dataset of a jail's root; None for a plain directory."""
+    if dataset is None or jail.root == "existing":
+        return None
+    return f"{dataset}/{jail.name}"
+
+
+def is_whole(jail: Jail, seen: Observed, dataset: Optional[str]) -> bool:
+    """Whether the root is there and complete."""
+    if dataset is not None:
+        found = (seen.datasets or {}).get(dataset)
+        return found is not None and found["cellblock:state"] != "partial"
+    return jail.path in seen.directories
+
+
+def refuse_foreign(jail: Jail, seen: Observed, dataset: Optional[str], ours: bool) -> None:
+    """A root that is there already must be ours."""
+    fix = "Move it away, or take it as it is with root: existing"
+    if dataset is not None:
+        found = (seen.datasets or {}).get(dataset)
+        if found is not None and found["cellblock:jail"] != jail.name:
+            raise Refused(f"dataset {dataset} is there, and not ours", f"jail {jail.name}", fix)
+        if found is None and jail.path in seen.filled:
+            raise Refused(f"{jail.path} is there, and not empty", f"jail {jail.name}", fix)
+    elif not ours and jail.path in seen.filled:
+        raise Refused(f"{jail.path} is there, and not empty", f"jail {jail.name}", fix)
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a root is made of.
+
+    :param path: where its base stands.
+    :param dataset: the base's dataset, for a clone.
+    :param mountpoint: the new dataset's mountpoint, unless it inherits the right one.
+    :param stale: whether a run that died left a half made dataset.
+    """
+
+    path: str
+    dataset: Optional[str] = None
+    mountpoint: Optional[str] = None
+    stale: bool = False
+
+
+def make(jail: Jail, dataset: Optional[str], source: Source) -> Step:
+    """The step that makes a root, flavour and all."""
+    if jail.root == "existing":
+        raise InputError(f"{jail.path} is not there", f"jail {jail.name}", "root: existing takes a directory as it is")
+    of_base = f" of base {jail.base}" if jail.base else ""
+    what = f"make {jail.root} root{of_base} at {f'dataset {dataset}' if dataset else jail.path}"
+
+    def do(host: Host) -> None:
+        if dataset is not None:
+            _make_dataset(host, jail, dataset, source)
+        else:
+            _make_directory(host, jail, source.path)
+        for point in jail.own_points():  # whatever its base lacks
+            host.tree(jail.path).makedirs(point)
+
+    def undo(host: Host) -> None:
+        if dataset is not None:
+            storage.destroy_dataset(host, dataset)
+        else:
+            for path in (partial(jail.path), jail.path):
+                storage.remove_tree(host, path)
+
+    sizes = "".join(f"{name}: {size}\n" for name, size in _sizes(jail).items())
+    return Step(what, do, undo, f"root of jail {jail.name}", "", f"{jail.root}{of_base}\n{sizes}")
+
+
+def _sizes(jail: Jail) -> Dict[str, str]:
+    """The dataset's limits, in bytes; ZFS says 'none' for no limit."""
+    sizes = {"quota": jail.quota, "reservation": jail.reservation}
+    return {name: str(size) for name, size in sizes.items() if size is not None}
+
+
+def resize(jail: Jail, dataset: str, found: Mapping[str, str]) -> List[Step]:
+    """The steps that bring quota and reservation to what is declared."""
+    steps = []
+    for name, wanted in (("quota", jail.quota), ("reservation", jail.reservation)):
+        now, after = found[name] if found[name] != "-" else "0", str(wanted or 0)
+        if now != after:
+            steps.append(_resize_step(dataset, name, now, after))
+    return steps
+
+
+def _resize_step(dataset: str, name: str, now: str, after: str) -> Step:
+    return Step(
+        f"set {name} of {dataset} to {after if after != '0' else 'none'}",
+        lambda host: storage.set_properties(host, dataset, {name: after}),
+        lambda host: storage.set_properties(host, dataset, {name: now}),
+        f"{dataset} {name}", f"{now}\n", f"{after}\n",
+    )
+
+
+def _make_dataset(host: Host, jail: Jail, dataset: str, source: Source) -> None:
+    if source.stale:
+        storage.destroy_dataset(host, dataset)
+    whole = jail.root == "clone" and jail.flavour is None
+    properties = {"cellblock:jail": jail.name, "cellblock:state": "ready" if whole else "partial", **_sizes(jail)}
+    if source.mountpoint is not None:
+        properties["mountpoint"] = source.mountpoint
+    if jail.root == "clone":
+        if source.dataset is None:
+            raise HostError(f"base {jail.base} is not a dataset", f"jail {jail.name}", "Use root: thick or thin")
+        storage.clone(host, storage.newest_snapshot(host, source.dataset), dataset, properties)
+    else:
+        storage.create_dataset(host, dataset, properties)
+        _fill(host, jail, jail.path, source.path)
+    if not whole:
+        _flavour(host, jail, jail.path)
+        storage.set_properties(host, dataset, {"cellblock:state": "ready"})
+
+
+def _make_directory(host: Host, jail: Jail, base_path: str) -> None:
+    growing = partial(jail.path)
+    storage.remove_tree(host, growing)
+    host.makedirs(growing)
+    _fill(host, jail, growing, base_path)
+    _flavour(host, jail, growing)
+    host.rmdir(jail.path)  # an empty one may be there
+    host.rename(growing, jail.path)
+
+
+def _fill(host: Host, jail: Jail, root: str, base_path: str) -> None:
+    if jail.root == "thick":
+        storage.copy_tree(host, base_path, root)
+    elif jail.root == "thin":
+        _thin(host, root, base_path)
+    elif jail.root == "empty":
+        for name in ("dev", "proc"):
+            host.makedirs(f"{root}/{name}", 0o555)
+
+
+def make_mount_points(jail: Jail, seen: Optional[Mapping[str, Entry]]) -> List[Step]:
+    """The step that makes the directories which mounts need; none when they are there.
+
+    :param seen: what is there; None for a root that is still to be made, with the points of jail(8)'s own in it.
+    """
+    points = jail.declared_points() if seen is None else [*jail.own_points(), *jail.declared_points()]
+    missing = [point for point in points if seen is None or seen[point].kind == "absent"]
+    if not missing:
+        return []
+
+    def do(host: Host) -> None:
+        for point in missing:
+            host.tree(jail.path).makedirs(point)
+
+    return [Step(f"make mount points {', '.join(missing)}", do)]
+
+
+def _thin(host: Host, root: str, base_path: str) -> None:
+    """The writable rest of a thin jail: copies of what it owns, links into the base for all else."""
+    tree = host.tree(root)
+    names = host.listdir(base_path)
+    copied = [name for name in OWN if name in names]
+    copied += [name for name in names if not host.isdir(f"{base_path}/{name}")]
+    storage.copy_tree(host, base_path, root, copied, (*LEFT_OUT, *LINKED))
+    for path in LINKED:
+        if host.lstat(f"{base_path}/{path}") is not None:
+            tree.link(path, f"{'../' * path.count('/')}{BASE_MOUNT}/{path}")
+    for name in (*OWN_EMPTY, BASE_MOUNT, "usr"):
+        tree.makedirs(name, 0o555 if name in ("dev", "proc") else 0o755)
+    for name in names:
+        if name not in (*copied, *OWN_EMPTY, "usr") and host.isdir(f"{base_path}/{name}"):
+            tree.link(name, f"{BASE_MOUNT}/{name}")
+    for name in {*host.listdir(f"{base_path}/usr"), *OWN_USR[:2]}:
+        if name in OWN_USR:
+            tree.makedirs(f"usr/{name}")
+        else:
+            tree.link(f"usr/{name}", f"../{BASE_MOUNT}/usr/{name}")
+
+
+def _flavour(host: Host, jail: Jail, root: str) -> None:
+    if jail.flavour is not None:
+        path = jail.flavour
+        if not host.isdir(path):
+            raise HostError("is not a directory", path, "A flavour is a tree that is laid over a new jail")
+        storage.copy_tree(host, path, root)
+
+
+def run_script(jail: Jail) -> Step:
+    """The step that runs a flavour's script once, inside the jail, and removes it."""
+
+    def do(host: Host) -> None:
+        host.run(["jexec", "-l", jail.name, "/bin/sh", f"/{SCRIPT}"], timeout=3600, where=f"jail {jail.name}")
+        host.tree(jail.path).remove(SCRIPT)
+
+    return Step(f"run {SCRIPT} inside", do)
+
+
+def destroy(name: str, path: str, seen: Observed, dataset: Optional[str], own_mounts: List[str], snapshots: bool) -> List[Step]:
+    """The steps that remove a root of ours; refuses while it holds what is not ours to destroy.
+
+    :param own_mounts: the mount points that the jail's stop takes away.
+    :param snapshots: whether snapshots of the jail's dataset may go with it.
+    """
+    where = f"jail {name}"
+    foreign = [mount for mount in seen.mounted_below(path) if mount.node not in own_mounts]
+    if foreign:
+        listed = ", ".join(f"{mount.node} ({mount.fstype} of {mount.special})" for mount in foreign)
+        raise Refused(f"something foreign is mounted inside: {listed}", where, "Unmount it first")
+    if dataset is not None and dataset in (seen.datasets or {}):
+        names = storage.doomed(
+            seen.datasets or {}, dataset, lambda _snapshot: snapshots, where,
+            "Destroy them, or set destroy_snapshots: true",
+        )
+        return [_destruction(doomed) for doomed in names]
+    return [_removal(part, where) for part in (partial(path), path) if part in seen.directories]
+
+
+def _removal(path: str, where: str) -> Step:
+    return Step(
+        f"remove {path}", lambda host: storage.remove_tree(host, path), None, f"root of {where}", f"{path}\n", ""
+    )
+
+
+def _destruction(name: str) -> Step:
+    return Step(f"destroy {name}", lambda host: storage.destroy_dataset(host, name), None, name, f"{name}\n", "")

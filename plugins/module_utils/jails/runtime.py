@@ -1,0 +1,179 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Starting, stopping and changing a running jail. Judged by what jls(8) says, never by an exit code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import List, Mapping, Sequence
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import CommandError, Host, Result
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, outputs
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Address
+
+START_TIMEOUT = 1800.0  # seconds; a jail's own exec.timeout is the finer bound
+STOP_TIMEOUT = 600.0
+DYING_TIMEOUT = 90.0  # a closed TCP connection may hold a jail for 60 s
+
+
+def alive(host: Host, name: str) -> bool:
+    """Whether a jail runs, by name, dying ones aside."""
+    return host.ask(["jls", "-j", name, "jid"]).rc == 0
+
+
+def start(host: Host, definition: Definition) -> None:
+    """Start a jail, and leave nothing behind when it does not come up."""
+    name = definition.name
+    if definition.style == "rc_conf":
+        # It writes jail(8)'s file. Its onestart would refuse while any jail(8) runs, and answer 0 whatever happens.
+        host.run(["service", "jail", "oneconfig", name], where=f"jail {name}")
+    result = host.ask(["jail", "-f", definition.start_file(), "-c", name], timeout=START_TIMEOUT)
+    # jail(8) fails when the jail runs already.
+    if result.rc != 0 and not alive(host, name):
+        clean_up(host, definition)
+        _run_poststop(host, definition)
+        log = (definition.params.get("exec.consolelog") or [""])[-1]
+        raise HostError(
+            f"did not start: {result.said()}", f"jail {name}", f"Its own words are in {log}" if log else None
+        )
+
+
+def _run_poststop(host: Host, definition: Definition) -> None:
+    """Undo what the hooks of a failed start did: jail(8) alone would not. Needs FreeBSD 15; older hosts do without."""
+    hooks = {param: values for param, values in definition.params.items() if param in ("path", "exec.poststop", "exec.release")}
+    if len(hooks) > 1:
+        _remove_by(host, replace(definition, params=hooks), "-rC")
+
+
+def _remove_by(host: Host, definition: Definition, flags: str) -> Result:
+    """Let jail(8) remove a jail by a definition that stands in no file."""
+    return host.ask(["jail", "-f", "-", flags, definition.name], stdin=definition.conf(), timeout=STOP_TIMEOUT)
+
+
+def stop(host: Host, definition: Definition, leaves: bool = False) -> None:
+    """Stop a jail with the definition that it runs by, and take away what jail(8) leaves.
+
+    :param leaves: whether it is to be removed: then what is inside it, its exec.stop, cannot prevent that.
+    """
+    name = definition.name
+    path = definition.start_file()
+    if not alive(host, name):
+        clean_up(host, definition)
+        return
+    argv = ["jail", *(["-f", path] if host.lstat(path) is not None else []), "-r", name]
+    result = host.ask(argv, timeout=STOP_TIMEOUT)
+    if leaves and alive(host, name):
+        rest = {param: values for param, values in definition.params.items() if param != "exec.stop"}
+        result = _remove_by(host, replace(definition, params=rest), "-r")
+    if alive(host, name):
+        raise HostError(
+            f"did not stop: {result.said()}", f"jail {name}",
+            "Mend its exec.prestop or exec.stop, or stop it by hand with 'jail -R', which runs neither",
+        )
+    clean_up(host, definition)
+
+
+def wait_dead(host: Host, name: str) -> None:
+    """Wait until a stopped jail is quite gone: what it held (mounts, interfaces) is free only then."""
+
+    def gone() -> bool:
+        listed = outputs.jails(host.ask(["jls", "-d", "--libxo", "json", "-n", "name", "dying"]).out)
+        return all(jail.get("name") != name for jail in listed)
+
+    if not host.wait_until(gone, DYING_TIMEOUT):
+        raise HostError(
+            f"is still dying after {DYING_TIMEOUT:g} s", f"jail {name}",
+            "Something still refers to it, such as a socket or a mount; run again later",
+        )
+
+
+def mount_points(definition: Definition) -> List[str]:
+    """Where jail(8) mounts for this definition, in the order of mounting."""
+    path = (definition.params.get("path") or [""])[-1]
+    points = []
+    for line in definition.params.get("mount", []):
+        entry = fstab.parse_line(line)
+        if entry is not None:
+            points.append(entry.file)
+    for param, below in (("mount.devfs", "dev"), ("mount.fdescfs", "dev/fd"), ("mount.procfs", "proc")):
+        if definition.params.get(param, ["false"]) in (["true"], []):
+            points.append(f"{path}/{below}")
+    return points
+
+
+def unmount(host: Host, definition: Definition) -> None:
+    """Unmount what the definition mounts, where that was left undone."""
+    points = set(mount_points(definition))
+    for mount in reversed(ask.mounts(host)):
+        if mount.node in points:
+            host.run(["umount", mount.node], where=f"jail {definition.name}")
+
+
+def clean_up(host: Host, definition: Definition) -> None:
+    """Unmount what the definition mounts, and take its addresses off the interfaces, where that was left undone."""
+    unmount(host, definition)
+    addresses = own_addresses(definition)
+    if not addresses:
+        return
+    interfaces = ask.interfaces(host)
+    for address in addresses:
+        if has_address(interfaces, address):
+            remove_address(host, address)
+
+
+def own_addresses(definition: Definition) -> List[Address]:
+    """The addresses whose life is the jail's: those with an interface."""
+    texts = definition.params.get("ip4.addr", []) + definition.params.get("ip6.addr", [])
+    found = [Address.parse(text, None, f"jail {definition.name}") for text in texts]
+    return [address for address in found if address.interface is not None]
+
+
+def has_address(interfaces: Mapping[str, outputs.Interface], address: Address, anywhere: bool = False) -> bool:
+    """Whether an address is on its interface, or on any."""
+    for name, interface in interfaces.items():
+        if (anywhere or name == address.interface) and address.ip in {found.ip for found in interface.addresses}:
+            return True
+    return False
+
+
+def add_address(host: Host, address: Address) -> None:
+    """Put an address on its interface, as jail(8) would."""
+    words = address.words.split()
+    host.run(
+        ["ifconfig", str(address.interface), address.family, f"{address.ip}/{address.prefix}", *words, "alias"]
+    )
+
+
+def remove_address(host: Host, address: Address) -> None:
+    """Take an address off its interface, as jail(8) would."""
+    host.run(["ifconfig", str(address.interface), address.family, address.ip, "-alias"])
+
+
+def modify(host: Host, name: str, changes: Mapping[str, Sequence[str]]) -> None:
+    """Change a running jail's parameters, see jail(8) -m. Values on its command line are taken as they are."""
+    words = [f"{param}={','.join(values)}" for param, values in changes.items()]
+    host.run(["jail", "-m", f"name={name}", *words], where=f"jail {name}")
+
+
+def bring_addresses(host: Host, name: str, param: str, old: Sequence[Address], new: Sequence[Address]) -> None:
+    """Change a running jail's addresses: jail(8) -m tells the kernel, but leaves the interfaces alone."""
+    interfaces = ask.interfaces(host)
+    added = [address for address in new if address.interface is not None and address not in old]
+    for address in added:
+        add_address(host, address)
+    try:
+        modify(host, name, {param: [address.ip for address in new]})
+    except CommandError:
+        for address in added:
+            if not has_address(interfaces, address):  # else the host had it before
+                remove_address(host, address)
+        raise
+    kept = {(address.interface, address.ip) for address in new}
+    for address in old:
+        stays = (address.interface, address.ip) in kept
+        if address.interface is not None and not stays and has_address(interfaces, address):
+            remove_address(host, address)
