@@ -231,12 +231,11 @@ base:
 
 from typing import Any, Dict, List
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.cellblock.jails.plugins.module_utils.bases import planning as basejail
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.sources import Base
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION, serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 
 
@@ -265,7 +264,7 @@ def main() -> None:
         "directory": {"type": "path"},
         **LOCK_OPTION,
     }
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    module = Module(argument_spec=spec, supports_check_mode=True)
     made: List[Plan] = []
 
     def planner(host: Host) -> Plan:

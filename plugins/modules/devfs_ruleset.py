@@ -97,15 +97,14 @@ steps:
   sample: ["write /etc/devfs.rules", "load ruleset 100"]
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION, serve
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.host.rulesets import plan
 
 
 def main() -> None:
     """The door."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "name": {"type": "str", "required": True},
             "number": {"type": "int"},

@@ -156,9 +156,8 @@ bound:
 import os
 from typing import Any, Dict
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.host import services
 
 POLICIES: Dict[str, Dict[str, Any]] = {
@@ -187,7 +186,7 @@ def main() -> None:
         "sshd_max_sessions": {"type": "int"},
         **POLICIES, **FLAGS,
     }
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    module = Module(argument_spec=spec, supports_check_mode=True)
     asked = module.params
     wanted = services.Wanted(
         addresses=asked["addresses"],

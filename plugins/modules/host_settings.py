@@ -85,9 +85,8 @@ reboot:
 
 from typing import Any, Dict, Mapping, Optional
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.host import settings
 
 
@@ -111,7 +110,7 @@ def main() -> None:
         "racct": {"type": "bool"},
         "fibs": {"type": "int"},
     }
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    module = Module(argument_spec=spec, supports_check_mode=True)
     asked = module.params
     wanted = settings.Wanted(
         words(asked["rc_conf"]), words(asked["loader_conf"]), asked["kernel_modules"], asked["racct"], asked["fibs"],

@@ -74,10 +74,9 @@ import re
 import stat
 from typing import Any, Dict, List, Mapping, Optional
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
 
@@ -153,7 +152,7 @@ def main() -> None:
         "mode": {"type": "str", "default": "0700"},
         "properties": {"type": "dict", "default": {}},
     }
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    module = Module(argument_spec=spec, supports_check_mode=True)
     asked = module.params
     if not re.fullmatch(r"0?[0-7]{3}", asked["mode"]):
         module.fail_json(msg=f"mode: '{asked['mode']}' is not an octal mode. Write it as \"0700\", in quotes.")

@@ -64,15 +64,14 @@ reboot_waits:
   elements: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import options
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.planning import serve_jails
 
 
 def main() -> None:
     """The door."""
-    module = AnsibleModule(argument_spec={**options.JAIL, **options.HOST}, supports_check_mode=True)
+    module = Module(argument_spec={**options.JAIL, **options.HOST}, supports_check_mode=True)
     jail = {key: module.params[key] for key in options.JAIL}
     serve_jails(module, {**module.params, "jails": [jail]}, whole=False)
 

@@ -99,16 +99,15 @@ jails:
     restart_waits: {description: What only a restart would bring., type: list}
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.info import gather
 
 
 def main() -> None:
     """The door."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "storage_path": {"type": "path", "default": "/usr/jails"},
             "storage_dataset": {"type": "str"},

@@ -113,15 +113,14 @@ failures:
   type: dict
 """
 
-from ansible.module_utils.basic import AnsibleModule
-
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import options
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.planning import serve_jails
 
 
 def main() -> None:
     """The door."""
-    module = AnsibleModule(
+    module = Module(
         argument_spec={
             "jails": {"type": "list", "elements": "dict", "required": True, "options": options.JAIL},
             "prune": {"type": "bool", "default": False},

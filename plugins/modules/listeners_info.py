@@ -106,10 +106,9 @@ bound:
 
 from typing import Any, Dict, List, Sequence
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.host import listeners
@@ -145,7 +144,7 @@ def main() -> None:
         "planned": {"type": "list", "elements": "str", "default": []},
         "fail": {"type": "bool", "default": False},
     }
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
+    module = Module(argument_spec=spec, supports_check_mode=True)
     asked = module.params
     planned = asked["planned"] if module.check_mode else []
     serve(module, lambda host: report(host, asked["allow"], planned, asked["fail"]))

@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Dict, List, Sequence, Set
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, Step
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
 
 
@@ -24,25 +24,32 @@ class StepFailed(CellblockError):
         self.step = step
 
 
-def take_steps(host: Host, steps: Sequence[Step]) -> None:
-    """Take steps one by one; when one fails, undo the earlier ones backwards and raise :class:`StepFailed`."""
+def take_steps(host: Host, steps: Sequence[Step], states: Dict[int, str]) -> None:
+    """Take steps one by one; when one fails, undo the earlier ones backwards and raise :class:`StepFailed`.
+
+    :param states: learns what became of each step.
+    """
     taken: List[Step] = []
     for step in steps:
         try:
             taken.append(step)  # a step that fails half way is undone too
             step.do(host)
+            states[id(step)] = "taken"
         except (CellblockError, OSError) as error:
+            states[id(step)] = "failed"
             cause = error if isinstance(error, CellblockError) else CellblockError(str(error))
-            raise StepFailed(step, cause, _undo(host, taken)) from error
+            raise StepFailed(step, cause, _undo(host, taken, states)) from error
 
 
-def _undo(host: Host, taken: Sequence[Step]) -> List[str]:
+def _undo(host: Host, taken: Sequence[Step], states: Dict[int, str]) -> List[str]:
     leftovers = []
     for step in reversed(taken):
         if step.undo is None:
             continue
         try:
             step.undo(host)
+            if states[id(step)] == "taken":
+                states[id(step)] = "undone"
         except (CellblockError, OSError) as error:
             leftovers.append(f"{step.what} (undo: {error})")
     return leftovers
@@ -53,17 +60,19 @@ def take(host: Host, plan: Plan, width: int = 1) -> Dict[str, CellblockError]:
 
     :param width: how many lanes at once.
     """
-    take_steps(host, plan.before)
+    plan.settled = []
+    take_steps(host, plan.before, plan.states)
     failed = dict(plan.refused)
-    _take_lanes(host, [lane for lane in plan.lanes if lane.steps], width, failed)
-    take_steps(host, plan.settle(frozenset(failed)))
+    _take_lanes(host, plan, width, failed)
+    plan.settled = plan.settle(frozenset(failed))
+    take_steps(host, plan.settled, plan.states)
     return failed
 
 
-def _take_lanes(host: Host, lanes: Sequence[Lane], width: int, failed: Dict[str, CellblockError]) -> None:
-    waiting = list(lanes)
+def _take_lanes(host: Host, plan: Plan, width: int, failed: Dict[str, CellblockError]) -> None:
+    waiting = [lane for lane in plan.lanes if lane.steps]
     running: Dict[Future[None], str] = {}
-    names = {lane.name for lane in lanes} | set(failed)
+    names = {lane.name for lane in waiting} | set(failed)
     ended: Set[str] = set(failed)
     with ThreadPoolExecutor(max_workers=max(1, width)) as pool:
         while waiting or running:
@@ -75,7 +84,7 @@ def _take_lanes(host: Host, lanes: Sequence[Lane], width: int, failed: Dict[str,
                     ended.add(lane.name)
                     waiting.remove(lane)
                 elif all(need in ended for need in needs):
-                    running[pool.submit(take_steps, host, lane.steps)] = lane.name
+                    running[pool.submit(take_steps, host, lane.steps, plan.states)] = lane.name
                     waiting.remove(lane)
             if not running:
                 continue

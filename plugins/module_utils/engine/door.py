@@ -31,6 +31,8 @@ def serve(
     :param verify: looks at the host after a run that changed it, and adds what failed after all.
     """
     host = Host()
+    plan = Plan()
+    failed: Dict[str, CellblockError] = {}
     try:
         if module.check_mode:
             plan = planner(host)
@@ -42,17 +44,23 @@ def serve(
                 if verify is not None and any(True for _step in plan.steps()):
                     verify(host, failed)
     except CellblockError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), **_told(plan, module.check_mode, True))
         return
     for warning in plan.warnings:
         module.warn(warning)
-    told: Dict[str, Any] = {
-        "changed": any(True for _step in plan.steps()),
-        "steps": plan.told(),
-        "diff": plan.diff(),
-        **plan.facts,
-    }
+    told = _told(plan, module.check_mode, bool(failed))
     if failed:
         told["failures"] = {name: str(error) for name, error in sorted(failed.items())}
         module.fail_json(msg="; ".join(str(error) for _name, error in sorted(failed.items())), **told)
     module.exit_json(**told)
+
+
+def _told(plan: Plan, check_mode: bool, failed: bool) -> Dict[str, Any]:
+    """What the module returns of a plan. After a failure only what was taken and stands counts as done."""
+    state = "taken" if failed and not check_mode else None
+    told: Dict[str, Any] = {"steps": plan.told(state), "diff": plan.diff(state), **plan.facts}
+    told["changed"] = bool(told["steps"])
+    if state is not None:
+        unfinished = {word: plan.told(word.replace("_", " ")) for word in ("failed", "undone", "not_reached")}
+        told["unfinished"] = {word: steps for word, steps in unfinished.items() if steps}
+    return told

@@ -63,6 +63,8 @@ class Plan:
     :param refused: subjects that cannot be planned for, such as a jail that planted a link; the others can.
     :param facts: what the module returns besides.
     :param warnings: what the operator should know.
+    :param settled: the last steps as they were taken; None as long as nobody knows what fails.
+    :param states: what became of the steps that were taken: ``taken``, ``failed`` or ``undone``, by their ``id()``.
     """
 
     before: List[Step] = field(default_factory=list)
@@ -71,26 +73,37 @@ class Plan:
     refused: Dict[str, CellblockError] = field(default_factory=dict)
     facts: Dict[str, Any] = field(default_factory=dict)
     warnings: List[str] = field(default_factory=list)
+    settled: Optional[List[Step]] = None
+    states: Dict[int, str] = field(default_factory=dict)
 
     def steps(self) -> Iterator[Step]:
         """Every step, in the order in which they are told."""
         yield from (step for _subject, step in self._subjects())
 
-    def told(self) -> List[str]:
-        """The steps in words."""
-        return [f"{subject}: {step.what}" if subject else step.what for subject, step in self._subjects()]
+    def told(self, state: Optional[str] = None) -> List[str]:
+        """The steps in words.
+
+        :param state: only those of which this became; ``not reached`` are those that were never begun.
+        """
+        return [
+            f"{subject}: {step.what}" if subject else step.what
+            for subject, step in self._subjects() if state in (None, self._state(step))
+        ]
+
+    def _state(self, step: Step) -> str:
+        return self.states.get(id(step), "not reached")
 
     def _subjects(self) -> Iterator[Tuple[str, Step]]:
         yield from (("", step) for step in self.before)
         yield from ((lane.name, step) for lane in self.lanes for step in lane.steps)
-        yield from (("", step) for step in self.settle(frozenset()))
+        yield from (("", step) for step in (self.settle(frozenset()) if self.settled is None else self.settled))
 
-    def diff(self) -> List[Dict[str, str]]:
-        """The steps' before and after, as Ansible shows them."""
+    def diff(self, state: Optional[str] = None) -> List[Dict[str, str]]:
+        """The steps' before and after, as Ansible shows them; of all, or of those of which this became."""
         return [
             {"before_header": step.label, "after_header": step.label, "before": step.before, "after": step.after}
             for step in self.steps()
-            if step.label and step.before != step.after
+            if step.label and step.before != step.after and state in (None, self._state(step))
         ]
 
 

@@ -921,7 +921,7 @@ def test_the_documented_options_are_the_module_s() -> None:
         raise Caught
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "AnsibleModule", catch)
+        patch.setattr(module, "Module", catch)
         with pytest.raises(Caught):
             module.main()
     own = yaml.safe_load(module.DOCUMENTATION)

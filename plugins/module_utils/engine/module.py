@@ -1,0 +1,32 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ansible's module, but one that names every fault of its options at once, each with its place and the nearest word."""
+
+from __future__ import annotations
+
+from typing import Any, Mapping
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+class Module(AnsibleModule):  # type: ignore[misc]
+    """A module of this collection."""
+
+    def __init__(self, argument_spec: Mapping[str, Any], **more: Any) -> None:
+        self._is_checked = False
+        super().__init__(argument_spec=dict(argument_spec), **more)
+        self._is_checked = True
+
+    def _load_params(self) -> None:
+        super()._load_params()
+        self._given = dict(self.params)  # the check puts what it made of them in their place
+
+    def fail_json(self, msg: str, **kwargs: Any) -> None:
+        """End with a failure; one that Ansible's own check of the options found tells all that is wrong with them."""
+        if not self._is_checked:
+            from ansible_collections.cellblock.jails.plugins.module_utils.engine.spec import faults
+
+            found = faults(self.argument_spec, self._given)
+            msg = "\n".join(found) if found else msg
+        super().fail_json(msg=msg, **kwargs)

@@ -1,0 +1,77 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that is wrong with given options, by an argument spec. Ansible's own check stops at the first, and does not say whose it is."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any, Iterable, Iterator, List, Mapping, Tuple
+
+from ansible.module_utils.common.validation import check_type_bool, check_type_int
+
+KINDS = {"dict": "a dictionary", "list": "a list", "int": "a whole number", "bool": "yes or no", "str": "a text", "path": "a path"}
+
+
+def faults(spec: Mapping[str, Any], given: Mapping[str, Any]) -> List[str]:
+    """One sentence for each fault, with its place.
+
+    :param spec: an argument spec.
+    :param given: the options as they were given.
+    """
+    return [f"{where}: {text}" if where else text for where, text in _of_options(spec, given, "")]
+
+
+def _of_options(spec: Mapping[str, Any], given: Mapping[str, Any], where: str) -> Iterator[Tuple[str, str]]:
+    names = {alias: name for name, one in spec.items() for alias in (name, *one.get("aliases", ()))}
+    for key in given:
+        if str(key) not in names and not str(key).startswith("_ansible_"):
+            yield where, f"{key} is not an option. {nearest(str(key), names)}"
+    for name, one in spec.items():
+        found = [given[alias] for alias in (name, *one.get("aliases", ())) if given.get(alias) is not None]
+        if found:
+            yield from _of_value(one, found[0], f"{where}, {name}" if where else name)
+        elif one.get("required"):
+            yield where, f"{name} is missing"
+
+
+def _of_value(one: Mapping[str, Any], value: Any, where: str) -> Iterator[Tuple[str, str]]:
+    kind = one.get("type", "str")
+    if not _is(kind, value):
+        yield where, f"{KINDS.get(kind, kind)} is wanted, not {'this' if one.get('no_log') else _kind_of(value)}"
+    elif kind == "list" and isinstance(value, (list, tuple)):
+        element = {**one, "type": one.get("elements", "raw"), "elements": "raw"}
+        for number, item in enumerate(value, 1):
+            named = item.get("name") if isinstance(item, Mapping) else None
+            yield from _of_value(element, item, f"{where}[{number}]" + (f" ({named})" if named else ""))
+    elif kind == "dict" and one.get("options") and isinstance(value, Mapping):
+        yield from _of_options(one["options"], value, where)
+    elif kind != "list" and one.get("choices") and str(value) not in map(str, one["choices"]):
+        choices = [str(choice) for choice in one["choices"]]
+        yield where, f"{value} is none of {', '.join(choices)}. {nearest(str(value), choices)}".rstrip()
+
+
+def _is(kind: str, value: Any) -> bool:
+    """Whether Ansible takes the value for one of this type."""
+    if kind == "dict":
+        return isinstance(value, Mapping) or (isinstance(value, str) and ("=" in value or value.lstrip().startswith("{")))
+    if kind == "list":
+        return isinstance(value, (list, tuple, str, int, float))
+    if kind in ("int", "bool"):
+        try:
+            (check_type_int if kind == "int" else check_type_bool)(value)
+        except TypeError:
+            return False
+    return kind not in ("str", "path") or not isinstance(value, (Mapping, list, tuple))
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "a dictionary"
+    return "a list" if isinstance(value, (list, tuple)) else repr(value)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that is nearest to one, as a sentence; "" when none is near."""
+    near = difflib.get_close_matches(word.lower().replace("-", "_"), list(known), 1, 0.6)
+    return f"The nearest is {near[0]}" if near else ""
