@@ -105,7 +105,7 @@ def look(host: Host, base: Base) -> Seen:
 def _datasets(host: Host, base: Base, dataset: str) -> Dict[str, Mapping[str, str]]:
     # A clone of a base may stand anywhere in the pool.
     top = dataset.partition("/")[0] if base.state == "absent" else dataset
-    return ask.datasets(host, top, COLUMNS)
+    return ask.datasets(host, [top], COLUMNS)
 
 
 def _dataset_of(base: Base, top: str, seen: Seen) -> Optional[str]:

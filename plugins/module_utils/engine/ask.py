@@ -23,13 +23,36 @@ def interfaces(host: Host) -> Dict[str, outputs.Interface]:
     return outputs.interfaces(host.run(["ifconfig", "-a", "-f", "inet:cidr,inet6:cidr"]).out)
 
 
-def datasets(host: Host, top: str, columns: Sequence[str]) -> Dict[str, Mapping[str, str]]:
-    """The properties of a dataset and of all below it, snapshots too; empty when there is none."""
-    argv = ["zfs", "list", "-Hp", "-r", "-t", "filesystem,volume,snapshot", "-o", ",".join(columns), top]
-    result = host.ask(argv)
+def datasets(host: Host, tops: Sequence[str], columns: Sequence[str]) -> Dict[str, Mapping[str, str]]:
+    """The properties of datasets and of all below them, snapshots too; those that are not there are left out.
+
+    :param columns: zfsprops(7), ``name`` first; user properties (with a colon) are those of filesystems and volumes.
+    """
+    own = [column for column in columns if ":" not in column]
+    result = host.ask(["zfs", "list", "-Hp", "-r", "-t", "filesystem,volume,snapshot", "-o", ",".join(own), *tops])
     if result.rc != 0 and "does not exist" not in result.err:
-        raise HostError(f"'zfs list {top}' failed: {result.said()}", None, "Is ZFS loaded, and the pool imported?")
-    return outputs.datasets(result.out if result.rc == 0 else "", columns)
+        raise HostError(f"'zfs list {' '.join(tops)}' failed: {result.said()}", None, "Is ZFS loaded, and the pool imported?")
+    found = outputs.datasets(result.out, own)
+    asked = [column for column in columns if ":" in column]
+    told = _user_properties(host, [name for name in found if "@" not in name], asked)
+    return {name: {**properties, **told.get(name, dict.fromkeys(asked, "-"))} for name, properties in found.items()}
+
+
+def _user_properties(host: Host, names: Sequence[str], keys: Sequence[str]) -> Dict[str, Dict[str, str]]:
+    """User properties of datasets. Whoever was given a dataset may have put any bytes into them, whole lines too."""
+    if not names or not keys:
+        return {}
+    text = host.run(["zfs", "get", "-Hp", "-o", "name,property,value", ",".join(keys), *names]).out
+    lines = [line.split("\t") for line in text.split("\n")[:-1]]
+    wanted = [[name, key] for name in names for key in keys]
+    if [line[:2] for line in lines] == wanted and all(len(line) == 3 for line in lines):
+        found: Dict[str, Dict[str, str]] = {}
+        for name, key, value in lines:
+            found.setdefault(name, {})[key] = value
+        return found
+    if len(names) == 1:
+        return {names[0]: dict.fromkeys(keys, "-")}  # none of ours holds a tab or a line's end
+    return {name: told for one in names for name, told in _user_properties(host, [one], keys).items()}
 
 
 def cpusets(host: Host, names: Sequence[str], what: str, *flags: str) -> Dict[str, str]:

@@ -22,9 +22,9 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import IO, Any, Callable, Dict, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
+from typing import IO, Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Tree, write_all
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Tree, outermost, write_all
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, Locked
 
 # FreeBSD's tools translate nothing, but libxo garbles non-ASCII text in the C locale.
@@ -129,6 +129,7 @@ class Host:
     def __init__(self, runner: Runner = run_command, root: str = "/") -> None:
         self._runner = runner
         self._root = root.rstrip("/")
+        self._guarded: FrozenSet[str] = frozenset()
         self.commands: List[Tuple[str, ...]] = []
 
     # -- commands
@@ -294,9 +295,23 @@ class Host:
         with tempfile.TemporaryDirectory(prefix="cellblock.", dir=base) as real:
             yield real[len(self._root):]
 
+    def guard(self, roots: Iterable[str]) -> None:
+        """Know the roots of all jails: below one, whoever is root in that jail may have planted links."""
+        self._guarded = self._guarded | frozenset(root.rstrip("/") for root in roots if root.startswith("/"))
+
+    def outer(self, path: str) -> Optional[str]:
+        """The root of the outermost jail that a path is below; None for a path of the host's own."""
+        return outermost(self._guarded, path)
+
     def tree(self, path: str) -> Tree:
         """The safe door into a tree that somebody else may own, such as a jail's root."""
-        return Tree(self.real(path), path)
+        outer = self.outer(path)
+        return Tree(self.real(path), path, None if outer is None else self.real(outer))
+
+    def below(self, path: str) -> Optional[Tuple[Tree, str]]:
+        """The outermost jail's tree that a path is below, and its path there; None for a path of the host's own."""
+        outer = self.outer(path)
+        return None if outer is None else (self.tree(outer), path[len(outer) + 1:])
 
     # -- one run at a time
 

@@ -16,11 +16,19 @@ import os
 import secrets
 import stat
 from dataclasses import dataclass
-from typing import Iterator, List, NoReturn, Optional, Tuple
+from typing import Collection, Iterator, List, NoReturn, Optional, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, UnsafePath
 
 LIMIT = 1 << 20  # bytes; no file that we edit is anywhere near
+ENTERED = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def outermost(roots: Collection[str], path: str) -> Optional[str]:
+    """The outermost of these directories that a path is below, itself aside; None when there is none."""
+    parts = path.split("/")
+    above = ("/".join(parts[:depth]) for depth in range(2, len(parts)))
+    return next((root for root in above if root in roots), None)
 
 
 def write_all(handle: int, text: str) -> None:
@@ -44,11 +52,32 @@ class Tree:
 
     :param real: where it really is.
     :param shown: its path in messages.
+    :param outer: the directory, at or above ``real``, below which no link is followed: the root of the outermost
+        jail that it stands in.
     """
 
-    def __init__(self, real: str, shown: Optional[str] = None) -> None:
+    def __init__(self, real: str, shown: Optional[str] = None, outer: Optional[str] = None) -> None:
         self._real = real
+        self._outer = outer or real
         self.path = shown or real
+
+    def _top(self) -> int:
+        """A descriptor of the directory itself; the way to it leads from the outermost jail's root down, over no link."""
+        handle = self._open(self._outer, ENTERED, None, self.path)
+        try:
+            for part in self._real[len(self._outer):].split("/"):
+                if part:
+                    handle = self._step(handle, part, self.path)
+        except BaseException:
+            os.close(handle)
+            raise
+        return handle
+
+    def _step(self, handle: int, part: str, shown: str) -> int:
+        """The descriptor of a directory in one; the old one is closed."""
+        below = self._open(part, ENTERED, handle, shown)
+        os.close(handle)
+        return below
 
     @contextlib.contextmanager
     def _parent(self, path: str, make: bool = False) -> Iterator[Tuple[int, str]]:
@@ -56,16 +85,13 @@ class Tree:
         parts = [part for part in path.split("/") if part and part != "."]
         if not parts or ".." in parts:
             raise UnsafePath("is not a path below the root", f"{self.path}/{path.lstrip('/')}")
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-        handle = self._open(self._real, flags, None, self.path)
+        handle = self._top()
         try:
             for depth, part in enumerate(parts[:-1], 1):
                 if make:
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(part, 0o755, dir_fd=handle)
-                below = self._open(part, flags, handle, "/".join([self.path, *parts[:depth]]))
-                os.close(handle)
-                handle = below
+                handle = self._step(handle, part, "/".join([self.path, *parts[:depth]]))
             yield handle, parts[-1]
         finally:
             os.close(handle)
@@ -170,17 +196,54 @@ class Tree:
             try:
                 os.mkdir(name, mode, dir_fd=parent)
             except FileExistsError:
+                found = os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode
+                if not stat.S_ISDIR(found):
+                    what = "is a symbolic link, and is not followed" if stat.S_ISLNK(found) else "is in the way, a directory is wanted"
+                    raise UnsafePath(what, f"{self.path}/{path.lstrip('/')}") from None
+
+    def take_out(self, path: str, target: str) -> bool:
+        """Move what is at a path to a place of the host that no jail can see; false when nothing is there.
+
+        :param target: the new path, really; nothing is there yet.
+        """
+        try:
+            with self._parent(path) as (parent, name):
                 if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-                    raise UnsafePath("is in the way, a directory is wanted", f"{self.path}/{path.lstrip('/')}") from None
+                    raise UnsafePath("is not a directory, and is not followed", f"{self.path}/{path.lstrip('/')}")
+                os.rename(name, target, src_dir_fd=parent)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            self._other_system(error, path)
+        return True
+
+    def put_in(self, source: str, path: str) -> None:
+        """Move a directory of the host to a path; an empty directory there makes place.
+
+        :param source: its path, really.
+        """
+        try:
+            with self._parent(path, make=True) as (parent, name):
+                os.rename(source, name, dst_dir_fd=parent)
+        except OSError as error:
+            self._other_system(error, path)
+
+    def _other_system(self, error: OSError, path: str) -> NoReturn:
+        shown = f"{self.path}/{path.lstrip('/')}"
+        if error.errno == errno.EXDEV:
+            raise HostError(
+                "stands in another jail's root on a file system of its own, where no root can be made or removed out of its sight",
+                shown, "Leave path out, so that the root stands beside the others",
+            ) from error
+        _refuse(error, shown)
 
     def listdir(self, path: str) -> List[str]:
         """Sorted names in a directory below the root ("" for the root itself)."""
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
         if not path.strip("/"):
-            handle = self._open(self._real, flags, None, self.path)
+            handle = self._top()
         else:
             with self._parent(path) as (parent, name):
-                handle = self._open(name, flags, parent, f"{self.path}/{path.lstrip('/')}")
+                handle = self._open(name, ENTERED, parent, f"{self.path}/{path.lstrip('/')}")
         try:
             return sorted(os.listdir(handle))
         finally:

@@ -11,7 +11,7 @@ from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Entry
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Entry, outermost
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, HostError, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, jail_conf, outputs, rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition, inside
@@ -33,6 +33,11 @@ def partial(path: str) -> str:
     """Where a plain root grows until it is whole."""
     parent, _slash, name = path.rpartition("/")
     return f"{parent}/.{name}.partial"
+
+
+def private(storage_path: str, name: str) -> str:
+    """Where a root that stands in another jail's is made and removed: out of that jail's sight."""
+    return f"{storage_path}/.{name}.private/root"
 
 
 @dataclass
@@ -64,6 +69,11 @@ class Observed:
     scripted: Set[str] = field(default_factory=set)  # flavours with a script
     missing_zones: Set[str] = field(default_factory=set)  # declared, and unknown to the host
     has_pkg: bool = False
+    roots: Dict[str, str] = field(default_factory=dict)  # of all jails, whoever made them, and whose each is
+
+    def outer(self, path: str) -> Optional[str]:
+        """The root of the outermost jail that a path is below."""
+        return outermost(self.roots, path)
 
     @property
     def osreldate(self) -> int:
@@ -112,6 +122,16 @@ class Observed:
                 found[name] = facts
         return found
 
+    def dataset_of(self, name: str, facts: Mapping[str, Any]) -> Optional[str]:
+        """The dataset that a jail's root is, by its mark or by what is mounted there; None for a plain directory."""
+        noted, path = facts.get("dataset"), facts.get("path")
+        mounted = [mount.special for mount in self.mounts if mount.node == path and mount.fstype == "zfs"]
+        for dataset in [str(noted)] if noted else [*mounted[-1:], *(self.datasets or {})]:
+            found = (self.datasets or {}).get(dataset, {})
+            if found.get("cellblock:jail") == name and "@" not in dataset and found.get("mountpoint") in (path, "none"):
+                return dataset
+        return None
+
     def mounted_below(self, path: str) -> List[outputs.Mount]:
         """What is mounted below a path, deepest and latest first."""
         below = [mount for mount in self.mounts if mount.node.startswith(path + "/")]
@@ -131,25 +151,30 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
     seen.mounts = ask.mounts(host)
     seen.interfaces = ask.interfaces(host)
     seen.sysctl = _sysctl(host)
-    if dataset is not None:
-        seen.datasets = ask.datasets(host, dataset, ZFS_COLUMNS)
     if seen.sysctl.get("kern.racct.enable") == "1":
         seen.rules = frozenset(outputs.rctl_rules(host.run(["rctl"]).out))
     _read_files(host, seen)
+    tops = _tops(seen, dataset)
+    if tops:
+        seen.datasets = ask.datasets(host, tops, ZFS_COLUMNS)
     seen.cpus = ask.cpus(host, _on_few_cpus(seen, jails))
     wanted = {jail.ruleset for jail in jails if jail.ruleset is not None}
     if any(seen.rulesets.get(str(name), name) not in (1, 2, 3, 4, 5, "1", "2", "3", "4", "5") for name in wanted):
         sets = host.run(["devfs", "rule", "showsets"]).out.split()
         seen.loaded_rulesets = frozenset(int(number) for number in sets)
-    others = {jail.path for jail in jails} | {str(jail.get("path")) for jail in seen.running.values()}
+    seen.roots = _roots(seen, jails)
+    host.guard(seen.roots)
     for jail in jails:
-        _look_at(host, seen, jail, others)
+        _look_at(host, seen, jail)
     paths = {jail.base_path(storage_path) for jail in jails if jail.base} | {storage_path}
-    for facts in seen.marks().values():
-        paths |= {str(facts.get("path")), partial(str(facts.get("path")))}
+    for name, facts in seen.marks().items():
+        paths |= {str(facts.get("path")), partial(str(facts.get("path"))), private(storage_path, name)}
     paths |= {jail.flavour for jail in jails if jail.flavour is not None}
     for path in paths:
-        _directory(host, seen, path)
+        try:
+            _directory(host, seen, path)
+        except UnsafePath as error:
+            seen.unsafe.setdefault(seen.roots.get(path, path), error)
     for flavour in {jail.flavour for jail in jails if jail.flavour is not None}:
         if host.lstat(f"{flavour}/{inside.SCRIPT}") is not None:
             seen.scripted.add(flavour)
@@ -158,6 +183,18 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
         seen.missing_zones = {zone for zone in zones if host.lstat(f"{inside.ZONES}/{zone}") is None}
     seen.has_pkg = host.lstat("/usr/local/sbin/pkg") is not None
     return seen
+
+
+def _tops(seen: Observed, dataset: Optional[str]) -> List[str]:
+    """The datasets below which roots of ours stand: the declared one, and where the marks and the mounts say that roots are."""
+    found = {dataset} if dataset is not None else set()
+    roots = {str(facts.get("path")) for facts in seen.marks().values()}
+    named = {str(facts["dataset"]) for facts in seen.marks().values() if facts.get("dataset")}
+    for name in named | {mount.special for mount in seen.mounts if mount.fstype == "zfs" and mount.node in roots}:
+        top = name.rpartition("/")[0]
+        if top and not any(f"{top}/".startswith(f"{other}/") for other in found):
+            found.add(top)
+    return sorted(found)
 
 
 def _on_few_cpus(seen: Observed, jails: Sequence[Jail]) -> List[str]:
@@ -215,31 +252,33 @@ def _read_jail_conf(host: Host, seen: Observed) -> None:
 
 
 def _directory(host: Host, seen: Observed, path: str) -> bool:
-    if host.isdir(path):
+    """Whether a directory is there; on the way to it, no link out of a jail's root is followed.
+
+    :raises UnsafePath: whoever is root in an outer jail planted one.
+    """
+    place = host.below(path)
+    if host.isdir(path) if place is None else place[0].look(place[1], 0).kind == "directory":
         seen.directories.add(path)
     return path in seen.directories
 
 
-def _enclosing(roots: Set[str], path: str) -> str:
-    """The innermost of these roots that a path is below; "" when there is none."""
-    above = path.rpartition("/")[0]
-    return above if not above or above in roots else _enclosing(roots, above)
+def _roots(seen: Observed, jails: Sequence[Jail]) -> Dict[str, str]:
+    """The root of every jail that this host knows of, and its name."""
+    found: Dict[str, str] = {}
+    for name, text in seen.confs.items():
+        for path in re.findall(r"(?m)^[^#\n]*?\bpath\s*=\s*[\"']?(/[^\"';\n]+)", text):
+            found.setdefault(path.rstrip("/ "), name)
+    found.update((str(facts.get("path")), name) for name, facts in seen.marks().items())
+    found.update((str(running.get("path")), name) for name, running in seen.running.items())
+    found.update((jail.path, jail.name) for jail in jails if jail.path)
+    return {path: name for path, name in found.items() if path.startswith("/") and path != "/"}
 
 
-def _look_at(host: Host, seen: Observed, jail: Jail, others: Set[str]) -> None:
-    outer = _enclosing(others, jail.path)
-    if outer:
-        try:
-            host.tree(outer).listdir(jail.path[len(outer):])
-        except FileNotFoundError:
-            pass
-        except UnsafePath as error:  # planted by whoever is root in the outer jail
-            seen.unsafe[jail.name] = error
-            return
-    if not jail.path or not _directory(host, seen, jail.path):
-        return
-    tree = host.tree(jail.path)
+def _look_at(host: Host, seen: Observed, jail: Jail) -> None:
     try:
+        if not jail.path or not _directory(host, seen, jail.path):
+            return
+        tree = host.tree(jail.path)
         if tree.listdir(""):
             seen.filled.add(jail.path)
         found = inside.look(tree, jail.inside, jail.flavour)

@@ -38,7 +38,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import
     needs,
     order_by_need,
 )
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import JAIL_CONF, RC_CONF, Observed, observe
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import JAIL_CONF, RC_CONF, Observed, observe, private
 
 NETWORK = ("vnet", "ip4", "ip6")
 # As rc.d/jail looks for it: such a jail.conf is read in place of the files in jail.conf.d.
@@ -171,8 +171,20 @@ class Planner:
 
     def _lane_needs(self, jail: Jail) -> Tuple[str, ...]:
         if jail.state == "absent":
-            return tuple(other.name for other in self.jails if other.name.startswith(jail.name + "."))
-        return needs(jail)
+            return tuple(other.name for other in self.jails if self._goes_before(other, jail))
+        around = [
+            other.name for other in self.jails
+            if other.state != "absent" and other.path and jail.path.startswith(f"{other.path}/") and other.name not in needs(jail)
+        ]
+        return (*needs(jail), *around)
+
+    def _goes_before(self, other: Jail, jail: Jail) -> bool:
+        """Whether another jail leaves before one: it is its child, stands in its root, or depends on it."""
+        if other.state != "absent" or other.name == jail.name:
+            return False
+        mark, path = self.marks.get(other.name, {}), str(self.marks.get(jail.name, {}).get("path"))
+        inside = str(mark.get("path")).startswith(f"{path}/")
+        return other.name.startswith(f"{jail.name}.") or inside or jail.name in mark.get("depend", ())
 
     # -- one jail
 
@@ -183,7 +195,10 @@ class Planner:
         if jail.state == "absent":
             return self._remove(jail, old)
         if jail.name in self.seen.unsafe:
-            raise self.seen.unsafe[jail.name]
+            if jail.state != "stopped" or old is None:
+                raise self.seen.unsafe[jail.name]
+            self.result.warnings.append(f"{self.seen.unsafe[jail.name]}. It is stopped, and otherwise left as it is.")
+            return self._as_it_stands(jail, old)
         wanted = written or self._define(jail, old)
         mended: List[Step] = []
         if old is not None and old.lost:  # jail(8) has to read it when it stops the jail
@@ -194,6 +209,18 @@ class Planner:
         if old is not None:
             self._refuse_conversion(jail, old)
         self._bring(change, wanted)
+        return change
+
+    def _as_it_stands(self, jail: Jail, old: Definition) -> Change:
+        """The steps that only start or stop a jail."""
+        change = Change(jail, old, old)
+        running = jail.name in self.seen.running
+        if running and jail.state in ("stopped", "restarted"):
+            change.steps.append(_stop_step(jail.name, old, old))
+        elif not running and jail.state in ("started", "restarted"):
+            change.steps += self._left_mounted(old, runtime.unmount)
+        if jail.state == "restarted" or (jail.state == "started" and not running):
+            change.steps.append(_start_step(jail.name, old))
         return change
 
     def _bring(self, change: Change, wanted: Definition) -> None:
@@ -209,11 +236,7 @@ class Planner:
         stops = running is not None and (jail.state == "stopped" or self._restarts(change))
         new = self._written(change, wanted, running, stops)
         if stops:
-            stopping = old or new
-            change.steps.append(Step(
-                "stop", lambda host: _stop(host, stopping), lambda host: runtime.start(host, stopping),
-                f"jail {jail.name}", "running\n", "stopped\n",
-            ))
+            change.steps.append(_stop_step(jail.name, old or new, old or new))
         elif running is None and old is not None and jail.state in ("started", "restarted"):
             change.steps += self._left_mounted(old, runtime.unmount)
         change.steps += self._definition_steps(change, new)
@@ -226,10 +249,7 @@ class Planner:
         if live and running is not None:
             change.steps += self._live(change, wanted, running)
         if (jail.state in ("started", "restarted") and not live) or (stops and jail.state == "present"):
-            change.steps.append(Step(
-                "start", lambda host: runtime.start(host, new), lambda host: runtime.stop(host, new),
-                f"jail {jail.name}", "stopped\n", "running\n",
-            ))
+            change.steps.append(_start_step(jail.name, new))
         change.steps += self._once_inside(change, new, files)
         change.new = new
 
@@ -237,7 +257,8 @@ class Planner:
         if not whole:
             stale = dataset is not None and dataset in (self.seen.datasets or {})
             mountpoint = None if jail.path == f"{self.request.storage_path}/{jail.name}" else jail.path
-            source = roots.Source(self._base_path(jail), self._base_dataset(jail), mountpoint, stale)
+            hidden = private(self.request.storage_path, jail.name) if self.seen.outer(jail.path) is not None else None
+            source = roots.Source(self._base_path(jail), self._base_dataset(jail), mountpoint, stale, hidden)
             return [roots.make(jail, dataset, source)]
         return roots.resize(jail, dataset, (self.seen.datasets or {})[dataset]) if dataset is not None else []
 
@@ -292,6 +313,12 @@ class Planner:
             raise Refused(f"its root is {facts.get('root')}, and cannot become {jail.root}", where, fix)
         if facts.get("base") != jail.base and jail.root != "thin":
             raise Refused(f"its root was made of base {facts.get('base')}, not {jail.base}", where, fix)
+        stands, asked = self.seen.dataset_of(jail.name, facts), roots.dataset_of(jail, self.request.storage_dataset, self.request.storage_path)
+        if jail.root != "existing" and stands != asked and (stands is not None or asked in (self.seen.datasets or {})):
+            raise Refused(
+                f"its root is {f'dataset {stands}' if stands else 'a plain directory'}, not {f'dataset {asked}' if asked else 'a plain directory'}",
+                where, f"Give storage_dataset: {stands.rpartition('/')[0]}" if stands else "Leave storage_dataset out",
+            )
         if facts.get("path") != jail.path:
             raise Refused(f"its root is {facts.get('path')}, and cannot move to {jail.path}", where, fix)
 
@@ -335,6 +362,9 @@ class Planner:
         meta: Dict[str, Any] = {
             "root": jail.root, "base": jail.base, "path": jail.path, "boot": jail.boot, "boot_order": jail.boot_order,
         }
+        dataset = roots.dataset_of(jail, self.request.storage_dataset, self.request.storage_path)
+        if dataset is not None:
+            meta["dataset"] = dataset
         if jail.depend:
             meta["depend"] = list(jail.depend)
         if jail.packages:
@@ -594,12 +624,15 @@ class Planner:
                 "Mend the file, or declare the jail once: that writes it anew",
             )
         path = str(facts.get("path") or (old.params.get("path") or [""])[-1])
-        own = self._leaving_mounts(name, old)
-        dataset = None if self.request.storage_dataset is None else f"{self.request.storage_dataset}/{name}"
-        if dataset is not None and (self.seen.datasets or {}).get(dataset, {}).get("cellblock:jail") != name:
-            dataset = None
+        own = self._leaving_mounts(name, path, old)
+        dataset = self.seen.dataset_of(name, facts)
+        self._refuse_inner(name, path)
         made = facts.get("root") != "existing"
-        removal = roots.destroy(name, path, self.seen, dataset, own, jail.destroy_snapshots) if made else []
+        removal = roots.destroy(
+            name, path, self.seen, dataset, own, jail.destroy_snapshots, self.request.storage_path
+        ) if made else []
+        if made and name in self.seen.unsafe:
+            self.result.warnings.append(f"jail {name}: its root is left where it is: {self.seen.unsafe[name]}")
         if name in self.seen.running:
             change.steps.append(Step(
                 "stop", lambda host: _stop(host, old, leaves=True), None, f"jail {name}", "running\n", "absent\n",
@@ -614,14 +647,25 @@ class Planner:
             change.steps += write_step(definitions.fstab_path(name), self.seen.fstabs[name], None)
         return change
 
-    def _leaving_mounts(self, name: str, old: Definition) -> List[str]:
-        """What is mounted by a jail that leaves, and by its children that leave before it."""
+    def _leaving_mounts(self, name: str, path: str, old: Definition) -> List[str]:
+        """What is mounted by a jail that leaves, and by those that leave before it: its children, and what stands in its root."""
         found = runtime.mount_points(old)
         for jail in self.jails:
-            child = self.seen.definition(jail.name) if jail.state == "absent" and jail.name.startswith(f"{name}.") else None
-            if child is not None:
-                found += [*runtime.mount_points(child), str(child.meta.get("path"))]
+            leaves = self.seen.definition(jail.name) if jail.state == "absent" and jail.name != name else None
+            inner = str(leaves.meta.get("path")) if leaves is not None else ""
+            if leaves is not None and (jail.name.startswith(f"{name}.") or inner.startswith(f"{path}/")):
+                found += [*runtime.mount_points(leaves), inner]
         return found
+
+    def _refuse_inner(self, name: str, path: str) -> None:
+        """A root goes with all that stands in it, so no other jail's may."""
+        leaving = {jail.name for jail in self.jails if jail.state == "absent"}
+        inner = [
+            f"{other} ({root})" for root, other in sorted(self.seen.roots.items())
+            if root.startswith(f"{path}/") and other not in leaving and other != name
+        ]
+        if inner:
+            raise Refused(f"the roots of other jails stand in {path}: {', '.join(inner)}", f"jail {name}", "Remove or move them first")
 
     # -- the host's shared files
 
@@ -644,6 +688,20 @@ class Planner:
             }
         waiting = any(change.jail.limits for change in changes) and self.seen.rules is None
         return {"jails": told, "reboot_waits": ["kern.racct.enable"] if waiting else []}
+
+
+def _stop_step(name: str, definition: Definition, back: Definition) -> Step:
+    return Step(
+        "stop", lambda host: _stop(host, definition), lambda host: runtime.start(host, back),
+        f"jail {name}", "running\n", "stopped\n",
+    )
+
+
+def _start_step(name: str, definition: Definition) -> Step:
+    return Step(
+        "start", lambda host: runtime.start(host, definition), lambda host: runtime.stop(host, definition),
+        f"jail {name}", "stopped\n", "running\n",
+    )
 
 
 def _stop(host: Host, definition: Definition, leaves: bool = False) -> None:

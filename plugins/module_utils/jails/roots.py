@@ -8,14 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Dict, List, Mapping, Optional
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Entry
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.inside import SCRIPT
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import BASE_MOUNT, Jail
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import Observed, partial
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import Observed, partial, private
 
 # What a thin jail has of its own; everything else of a base is seen through the mounted base.
 OWN = ("etc", "root", "var", "tmp")
@@ -66,12 +66,14 @@ class Source:
     :param dataset: the base's dataset, for a clone.
     :param mountpoint: the new dataset's mountpoint, unless it inherits the right one.
     :param stale: whether a run that died left a half made dataset.
+    :param private: where the root is made and unmade, when its place is in another jail's root: out of that jail's sight.
     """
 
     path: str
     dataset: Optional[str] = None
     mountpoint: Optional[str] = None
     stale: bool = False
+    private: Optional[str] = None
 
 
 def make(jail: Jail, dataset: Optional[str], source: Source) -> Step:
@@ -85,13 +87,17 @@ def make(jail: Jail, dataset: Optional[str], source: Source) -> Step:
         if dataset is not None:
             _make_dataset(host, jail, dataset, source)
         else:
-            _make_directory(host, jail, source.path)
+            _make_directory(host, jail, source)
         for point in jail.own_points():  # whatever its base lacks
             host.tree(jail.path).makedirs(point)
 
     def undo(host: Host) -> None:
         if dataset is not None:
-            storage.destroy_dataset(host, dataset)
+            _destroy_dataset(host, dataset)
+            if source.private is not None:
+                _drop_private(host, source.private)
+        elif source.private is not None:
+            _remove_inside(host, jail.path, source.private)
         else:
             for path in (partial(jail.path), jail.path):
                 storage.remove_tree(host, path)
@@ -127,10 +133,14 @@ def _resize_step(dataset: str, name: str, now: str, after: str) -> Step:
 
 def _make_dataset(host: Host, jail: Jail, dataset: str, source: Source) -> None:
     if source.stale:
-        storage.destroy_dataset(host, dataset)
-    whole = jail.root == "clone" and jail.flavour is None
+        _destroy_dataset(host, dataset)
+    place = source.private or jail.path
+    whole = jail.root == "clone" and jail.flavour is None and source.private is None
     properties = {"cellblock:jail": jail.name, "cellblock:state": "ready" if whole else "partial", **_sizes(jail)}
-    if source.mountpoint is not None:
+    if source.private is not None:
+        _make_private(host, source.private)
+        properties["mountpoint"] = source.private
+    elif source.mountpoint is not None:
         properties["mountpoint"] = source.mountpoint
     if jail.root == "clone":
         if source.dataset is None:
@@ -138,18 +148,58 @@ def _make_dataset(host: Host, jail: Jail, dataset: str, source: Source) -> None:
         storage.clone(host, storage.newest_snapshot(host, source.dataset), dataset, properties)
     else:
         storage.create_dataset(host, dataset, properties)
-        _fill(host, jail, jail.path, source.path)
+        _fill(host, jail, place, source.path)
     if not whole:
-        _flavour(host, jail, jail.path)
+        _flavour(host, jail, place)
+        if source.private is not None:
+            _mount_inside(host, jail, dataset)
+            _drop_private(host, source.private)
         storage.set_properties(host, dataset, {"cellblock:state": "ready"})
 
 
-def _make_directory(host: Host, jail: Jail, base_path: str) -> None:
-    growing = partial(jail.path)
+def _make_private(host: Host, private: str) -> None:
+    """The directory above a private place, which only root of the host can enter."""
+    top = private.rpartition("/")[0]
+    host.makedirs(top, 0o700)
+    host.chmod(top, 0o700)
+
+
+def _drop_private(host: Host, private: str) -> None:
+    """Nothing stands in it any more."""
+    host.rmdir(private)
+    host.rmdir(private.rpartition("/")[0])
+
+
+def _mount_inside(host: Host, jail: Jail, dataset: str) -> None:
+    """Mount a dataset at its place in another jail's root, and see that it came there: zfs(8) would follow a link."""
+    place = host.below(jail.path)
+    if place is not None:
+        place[0].makedirs(place[1])
+    storage.set_properties(host, dataset, {"mountpoint": jail.path})
+    node = next((mount.node for mount in ask.mounts(host) if mount.special == dataset), None)
+    if node != jail.path:
+        if node is not None:
+            host.run(["umount", node])
+        storage.set_properties(host, dataset, {"mountpoint": "none"})
+        raise UnsafePath(
+            f"was moved away while the root was made: dataset {dataset} was mounted at {node}", jail.path,
+            "Look at what the outer jail's root did there",
+        )
+
+
+def _make_directory(host: Host, jail: Jail, source: Source) -> None:
+    growing = source.private or partial(jail.path)
     storage.remove_tree(host, growing)
+    if source.private is not None:
+        _make_private(host, growing)
     host.makedirs(growing)
-    _fill(host, jail, growing, base_path)
+    _fill(host, jail, growing, source.path)
     _flavour(host, jail, growing)
+    place = host.below(jail.path)
+    if place is not None:
+        place[0].put_in(host.real(growing), place[1])
+        _drop_private(host, growing)
+        return
     host.rmdir(jail.path)  # an empty one may be there
     host.rename(growing, jail.path)
 
@@ -221,11 +271,14 @@ def run_script(jail: Jail) -> Step:
     return Step(f"run {SCRIPT} inside", do)
 
 
-def destroy(name: str, path: str, seen: Observed, dataset: Optional[str], own_mounts: List[str], snapshots: bool) -> List[Step]:
+def destroy(
+    name: str, path: str, seen: Observed, dataset: Optional[str], own_mounts: List[str], snapshots: bool, storage_path: str,
+) -> List[Step]:
     """The steps that remove a root of ours; refuses while it holds what is not ours to destroy.
 
     :param own_mounts: the mount points that the jail's stop takes away.
     :param snapshots: whether snapshots of the jail's dataset may go with it.
+    :param storage_path: the directory that roots stand in.
     """
     where = f"jail {name}"
     foreign = [mount for mount in seen.mounted_below(path) if mount.node not in own_mounts]
@@ -238,7 +291,29 @@ def destroy(name: str, path: str, seen: Observed, dataset: Optional[str], own_mo
             "Destroy them, or set destroy_snapshots: true",
         )
         return [_destruction(doomed) for doomed in names]
+    hidden = private(storage_path, name)
+    if seen.outer(path) is not None:
+        there = [part for part in (hidden, path) if part in seen.directories]
+        return [Step(
+            f"remove {path}", lambda host: _remove_inside(host, path, hidden), None, f"root of {where}", f"{path}\n", "",
+        )] if there else []
     return [_removal(part, where) for part in (partial(path), path) if part in seen.directories]
+
+
+def _remove_inside(host: Host, path: str, hidden: str) -> None:
+    """Remove a root that stands in another jail's: moved out of that jail's sight first, by descriptors."""
+    storage.remove_tree(host, hidden)
+    place = host.below(path)
+    if place is None:
+        storage.remove_tree(host, path)
+        return
+    _make_private(host, hidden)
+    try:
+        if place[0].take_out(place[1], host.real(hidden)):
+            storage.remove_tree(host, hidden)
+    finally:
+        if host.lstat(hidden) is None:
+            _drop_private(host, hidden)
 
 
 def _removal(path: str, where: str) -> Step:
@@ -248,4 +323,13 @@ def _removal(path: str, where: str) -> Step:
 
 
 def _destruction(name: str) -> Step:
-    return Step(f"destroy {name}", lambda host: storage.destroy_dataset(host, name), None, name, f"{name}\n", "")
+    return Step(f"destroy {name}", lambda host: _destroy_dataset(host, name), None, name, f"{name}\n", "")
+
+
+def _destroy_dataset(host: Host, name: str) -> None:
+    """Destroy a dataset; where it is mounted in another jail's root, umount(8) finds it by its number, zfs(8) by a path."""
+    if "@" not in name:
+        for mount in ask.mounts(host):
+            if mount.special == name and host.outer(mount.node) is not None:
+                host.run(["umount", mount.node])
+    storage.destroy_dataset(host, name)

@@ -59,6 +59,15 @@ def _remove(host: SimulatedHost, path: str, nodes: Set[str]) -> str:
     return ""
 
 
+@tool("mv")
+def mv(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """mv(1) of one path to another on the same file system."""
+    old, new = _plain(args)
+    host.real(old).rename(host.real(new))
+    host.state["flags"] = [new + flag[len(old):] if flag.startswith(f"{old}/") else flag for flag in host.state["flags"]]
+    return 0, "", ""
+
+
 @tool("chflags")
 def chflags(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """chflags(1): sets schg on a file, or clears all flags of a tree."""

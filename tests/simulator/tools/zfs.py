@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
@@ -206,10 +207,15 @@ def _set(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: D
     name = rest[-1]
     _need(host, name)
     given = dict(word.split("=", 1) for word in rest[:-1])
+    before = host.real(mountpoint(host, name))
     host.state["datasets"][name]["props"].update(_normal(name, given))
     if "mountpoint" in given:
         host.state["mounts"] = [mount for mount in host.state["mounts"] if mount["special"] != name]
         _mount(host, name)
+        after = host.real(mountpoint(host, name))
+        if before.is_dir() and after.is_dir() and before != after and not os.listdir(after):
+            after.rmdir()
+            before.rename(after)
     return ""
 
 
@@ -218,12 +224,13 @@ def _list(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: 
     kinds = options.get("-t", "filesystem,volume").split(",")
     names = list(host.state["datasets"])
     if rest:
-        _need(host, rest[0])
-        names = [name for name in names if name == rest[0] or name.startswith((rest[0] + "/", rest[0] + "@"))]
+        for top in rest:
+            _need(host, top)
+        names = [name for name in names if any(name == top or name.startswith((top + "/", top + "@")) for top in rest)]
         if "-d" in options:
             names = [name for name in names if name.count("/") + name.count("@") <= rest[0].count("/") + int(options["-d"])]
         elif "r" not in flags:
-            names = [rest[0]]
+            names = list(rest)
     names = [name for name in names if "all" in kinds or host.state["datasets"][name]["type"] in kinds]
     names.sort(key=lambda name: (name.partition("@")[0], host.state["datasets"][name]["txg"] if "@" in name else 0))
     for key, reverse in (("-s", False), ("-S", True)):
@@ -241,11 +248,10 @@ def _setter(host: SimulatedHost, name: str, key: str) -> str:
 
 
 def _get(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
-    keys, name = rest[0].split(","), rest[1]
-    one = _need(host, name)
     columns = options.get("-o", "name,property,value,source").split(",")
     lines = []
-    for key in keys:
+    for name, key in ((name, key) for name in rest[1:] for key in rest[0].split(",")):
+        one = _need(host, name)
         source = "local" if key in one["props"] else "default"
         if key == "mountpoint" and source == "default":
             source = f"inherited from {_setter(host, name, key)}"
