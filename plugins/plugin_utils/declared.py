@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail, jail_from
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.declaring import jail_from
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.options import JAIL
 from ansible_collections.cellblock.jails.plugins.plugin_utils import survey
 

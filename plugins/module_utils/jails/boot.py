@@ -16,7 +16,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition i
     rc_variables,
     read_mark,
 )
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import Observed
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
 
 Defined = Sequence[Tuple[str, Optional[Definition]]]
 

@@ -135,6 +135,19 @@ def read_conf(name: str, text: str) -> Optional[Definition]:
     return Definition(name, "jail_conf", facts, params)
 
 
+def in_style(name: str, style: str, meta: Mapping[str, Any], params: Params) -> Definition:
+    """The definition with these facts and parameters, as it will be read back in its boot style.
+
+    :raises InputError: for what the style has no word for.
+    """
+    if style != "rc_conf":
+        return Definition(name, style, meta, params)
+    found = {**params, **{key: value for key, value in RC_ALWAYS.items() if key not in params}}
+    # rc.conf has no word for some things, and another order.
+    lines = "".join(f"{line}\n" for line in found.get("mount", []))
+    return read_rc(name, meta, rc_lines(Definition(name, style, meta, found)), lines)
+
+
 # -- rc.conf
 
 

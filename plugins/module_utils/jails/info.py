@@ -15,7 +15,8 @@ from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs im
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import params
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition, conf_path
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import cpus
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import RC_CONF, Observed, observe
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import observe
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import RC_CONF, Observed
 
 SCHEMA_VERSION = 1
 

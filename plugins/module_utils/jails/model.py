@@ -134,6 +134,7 @@ class Jail:
     restart: str = "never"
     adopt: bool = False
     destroy_snapshots: bool = False
+    own: Mapping[str, Any] = field(default_factory=dict)  # what aspects made of their options, by their names
 
     def base_path(self, storage_path: str) -> str:
         """Where its base stands: a base's name, or a path."""

@@ -6,136 +6,31 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set
+from typing import Dict, List, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Entry, outermost
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, HostError, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, jail_conf, outputs, rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition, inside
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import CPUSET_HOOK, Jail, cpus
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import (
+    JAIL_CONF,
+    RC_CONF,
+    RCTL_CONF,
+    Observed,
+    partial,
+    private,
+)
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry import concerned
 
-RC_CONF = "/etc/rc.conf"
-RCTL_CONF = "/etc/rctl.conf"
-JAIL_CONF = "/etc/jail.conf"
 DEVFS_RULES = ("/etc/defaults/devfs.rules", "/etc/devfs.rules")
 SYSCTLS = ("kern.osreldate", "kern.racct.enable", "net.fibs", "kern.boottime")
 ZFS_COLUMNS = (
     "name", "type", "origin", "used", "quota", "reservation", "mountpoint", "mounted",
     "cellblock:jail", "cellblock:base", "cellblock:state",
 )
-
-
-def partial(path: str) -> str:
-    """Where a plain root grows until it is whole."""
-    parent, _slash, name = path.rpartition("/")
-    return f"{parent}/.{name}.partial"
-
-
-def private(storage_path: str, name: str) -> str:
-    """Where a root that stands in another jail's is made and removed: out of that jail's sight."""
-    return f"{storage_path}/.{name}.private/root"
-
-
-@dataclass
-class Observed:
-    """What the host is. Made by :func:`observe`; the planner reads it and nothing else."""
-
-    running: Dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    dying: FrozenSet[str] = frozenset()
-    mounts: List[outputs.Mount] = field(default_factory=list)
-    interfaces: Mapping[str, outputs.Interface] = field(default_factory=dict)
-    datasets: Optional[Mapping[str, Mapping[str, str]]] = None
-    sysctl: Mapping[str, str] = field(default_factory=dict)
-    rules: Optional[FrozenSet[str]] = None
-    cpus: Mapping[str, FrozenSet[int]] = field(default_factory=dict)  # by jid, of jails that are given some
-    rulesets: Dict[str, int] = field(default_factory=dict)
-    loaded_rulesets: Optional[FrozenSet[int]] = None
-    rc_conf: str = ""
-    rctl_conf: str = ""
-    jail_conf: str = ""
-    resolv_conf: str = ""
-    confs: Dict[str, str] = field(default_factory=dict)  # jail.conf.d, ours or not
-    fstabs: Dict[str, str] = field(default_factory=dict)
-    foreign: Dict[str, str] = field(default_factory=dict)  # names that other files define, and where
-    groups: Dict[str, Definition] = field(default_factory=dict)  # ours in rc.conf
-    directories: Set[str] = field(default_factory=set)  # of the paths asked about, which are there
-    filled: Set[str] = field(default_factory=set)  # of these, which hold anything
-    seen: Dict[str, Dict[str, Entry]] = field(default_factory=dict)  # the jails' own files
-    unsafe: Dict[str, HostError] = field(default_factory=dict)
-    scripted: Set[str] = field(default_factory=set)  # flavours with a script
-    missing_zones: Set[str] = field(default_factory=set)  # declared, and unknown to the host
-    has_pkg: bool = False
-    roots: Dict[str, str] = field(default_factory=dict)  # of all jails, whoever made them, and whose each is
-
-    def outer(self, path: str) -> Optional[str]:
-        """The root of the outermost jail that a path is below."""
-        return outermost(self.roots, path)
-
-    @property
-    def osreldate(self) -> int:
-        """The kernel's __FreeBSD_version."""
-        return int(self.sysctl.get("kern.osreldate", "0"))
-
-    @property
-    def boot(self) -> str:
-        """When the host booted, seconds since 1970; tells one life of the kernel from another."""
-        found = re.search(r"sec = (\d+)", self.sysctl.get("kern.boottime", ""))
-        return found.group(1) if found else ""
-
-    @property
-    def rc(self) -> Dict[str, str]:
-        """The literal variables of rc.conf."""
-        return rc_conf.values(self.rc_conf)
-
-    def elsewhere(self, name: str) -> Optional[str]:
-        """The file besides jail.conf.d that defines a jail in another's hand, if there is one."""
-        infix = definition.infix(name)
-        return self.foreign.get(name) or (RC_CONF if self.foreign.get(infix) == RC_CONF else None)
-
-    def ours(self) -> Dict[str, Definition]:
-        """The definitions of ours."""
-        found = dict(self.groups)
-        for name, text in self.confs.items():
-            read = definition.read_conf(name, text)
-            if read is not None:
-                found[name] = read
-        return found
-
-    def definition(self, name: str) -> Optional[Definition]:
-        """A jail's definition of ours, if there is one."""
-        if name in self.confs:
-            found = definition.read_conf(name, self.confs[name])
-            if found is not None:
-                return found
-        return self.groups.get(name)
-
-    def marks(self) -> Dict[str, Dict[str, Any]]:
-        """The facts of all marks, without reading whole definitions."""
-        found = {name: dict(group.meta) for name, group in self.groups.items()}
-        for name, text in self.confs.items():
-            facts = definition.read_mark(text.partition("\n")[0])
-            if facts is not None:
-                found[name] = facts
-        return found
-
-    def dataset_of(self, name: str, facts: Mapping[str, Any]) -> Optional[str]:
-        """The dataset that a jail's root is, by its mark or by what is mounted there; None for a plain directory."""
-        noted, path = facts.get("dataset"), facts.get("path")
-        mounted = [mount.special for mount in self.mounts if mount.node == path and mount.fstype == "zfs"]
-        for dataset in [str(noted)] if noted else [*mounted[-1:], *(self.datasets or {})]:
-            found = (self.datasets or {}).get(dataset, {})
-            if found.get("cellblock:jail") == name and "@" not in dataset and found.get("mountpoint") in (path, "none"):
-                return dataset
-        return None
-
-    def mounted_below(self, path: str) -> List[outputs.Mount]:
-        """What is mounted below a path, deepest and latest first."""
-        below = [mount for mount in self.mounts if mount.node.startswith(path + "/")]
-        return sorted(reversed(below), key=lambda mount: -mount.node.count("/"))
 
 
 def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optional[str]) -> Observed:
@@ -154,6 +49,7 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
     if seen.sysctl.get("kern.racct.enable") == "1":
         seen.rules = frozenset(outputs.rctl_rules(host.run(["rctl"]).out))
     _read_files(host, seen)
+    aspects = concerned(jails, seen.marks())
     tops = _tops(seen, dataset)
     if tops:
         seen.datasets = ask.datasets(host, tops, ZFS_COLUMNS)
@@ -165,7 +61,7 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
     seen.roots = _roots(seen, jails)
     host.guard(seen.roots)
     for jail in jails:
-        _look_at(host, seen, jail)
+        _look_at(host, seen, jail, aspects)
     paths = {jail.base_path(storage_path) for jail in jails if jail.base} | {storage_path}
     for name, facts in seen.marks().items():
         paths |= {str(facts.get("path")), partial(str(facts.get("path"))), private(storage_path, name)}
@@ -182,6 +78,8 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
         zones = {jail.inside.timezone for jail in jails if jail.inside.timezone is not None}
         seen.missing_zones = {zone for zone in zones if host.lstat(f"{inside.ZONES}/{zone}") is None}
     seen.has_pkg = host.lstat("/usr/local/sbin/pkg") is not None
+    for aspect in aspects:
+        aspect.observe(host, seen, jails)
     return seen
 
 
@@ -274,7 +172,7 @@ def _roots(seen: Observed, jails: Sequence[Jail]) -> Dict[str, str]:
     return {path: name for path, name in found.items() if path.startswith("/") and path != "/"}
 
 
-def _look_at(host: Host, seen: Observed, jail: Jail) -> None:
+def _look_at(host: Host, seen: Observed, jail: Jail, aspects: Sequence[Aspect]) -> None:
     try:
         if not jail.path or not _directory(host, seen, jail.path):
             return
@@ -282,8 +180,9 @@ def _look_at(host: Host, seen: Observed, jail: Jail) -> None:
         if tree.listdir(""):
             seen.filled.add(jail.path)
         found = inside.look(tree, jail.inside, jail.flavour)
-        for point in (*jail.own_points(), *jail.declared_points()):
-            found[point] = tree.look(point, 0) if point not in found else found[point]
+        for aspect in aspects:
+            for path, limit in aspect.look(jail).items():
+                found[path] = tree.look(path, limit) if path not in found else found[path]
         seen.seen[jail.name] = found
     except (UnsafePath, FileNotFoundError) as error:
         seen.unsafe[jail.name] = error if isinstance(error, HostError) else UnsafePath(str(error), jail.path)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry import ASPECTS
 
 JAIL: Dict[str, Dict[str, Any]] = {
     "name": {"type": "str", "required": True},
@@ -45,6 +46,7 @@ JAIL: Dict[str, Dict[str, Any]] = {
     "restart": {"type": "str", "default": "never", "choices": ["never", "if_needed", "always"]},
     "adopt": {"type": "bool", "default": False},
     "destroy_snapshots": {"type": "bool", "default": False},
+    **{option: dict(spec) for aspect in ASPECTS for option, spec in aspect.options.items()},
 }
 
 HOST: Dict[str, Dict[str, Any]] = {

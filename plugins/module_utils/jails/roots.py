@@ -15,7 +15,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.inside import SCRIPT
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import BASE_MOUNT, Jail
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import Observed, partial, private
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed, partial, private
 
 # What a thin jail has of its own; everything else of a base is seen through the mounted base.
 OWN = ("etc", "root", "var", "tmp")

@@ -1,0 +1,107 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A jail's network as jail(8) has it: addresses of the host, or a network stack of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Iterable, List, Optional, Sequence
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import params, runtime
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Address, Jail
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene
+
+NETWORK = ("vnet", "ip4", "ip6")
+ADDRESSES = ("ip4.addr", "ip6.addr")
+
+
+class Addresses(Always):
+    """Which addresses a jail has, and whether its network is its own."""
+
+    name = "addresses"
+    at_start = ("vnet.interface",)
+
+    def define(self, scene: Scene, jail: Jail, old: Optional[Definition], draft: Draft) -> None:
+        """Addresses that come and go with the jail name their interface."""
+        hosts = _hosts_own(scene, jail, old)
+        if hosts:
+            draft.meta["host_addresses"] = hosts
+        for address in jail.addresses:
+            param = "ip6.addr" if address.family == "inet6" else "ip4.addr"
+            owned = replace(address, interface=None) if address.ip in hosts else address
+            draft.params.setdefault(param, []).append(owned.conf())
+
+    def check(self, change: Change) -> None:
+        """Interfaces must be there."""
+        interfaces = change.scene.seen.interfaces
+        for address in change.jail.addresses:
+            if address.interface is not None and address.interface not in interfaces:
+                raise InputError(
+                    f"interface {address.interface} does not exist", f"jail {change.jail.name}, {address.conf()}",
+                    f"This host has {', '.join(sorted(interfaces))}",
+                )
+
+    def weigh(self, change: Change) -> Iterable[str]:
+        """Whether it shares the host's network is settled at its start."""
+        new, running = change.wanted, change.running
+        if new is None or running is None:
+            return
+        own, runs_own = "vnet" in new.params, running.get("vnet") == "new"
+        # Unsaid, a jail has the addresses that are given, if any.
+        found = {} if own or runs_own else {"ip4": ["disable"], "ip6": ["disable"]}
+        found.update((name, new.params[name]) for name in NETWORK if name in new.params)
+        for name, values in found.items():
+            known = params.find(name)
+            if known is not None and known.kernel and not known.live and not params.same(name, values, params.running(name, running)):
+                yield name
+        if own != runs_own:
+            yield "vnet"
+
+    def kept(self, waits: Sequence[str]) -> Sequence[str]:
+        """The network stays whole until the restart."""
+        return (*NETWORK, *ADDRESSES, "vnet.interface") if set(waits) & set(NETWORK) else ()
+
+    def alter(self, change: Change) -> List[Step]:
+        """Change the addresses of a running jail, on their interfaces too."""
+        if change.wanted is None or change.running is None or set(change.waits) & set(NETWORK):
+            return []
+        steps, interfaces = [], change.scene.seen.interfaces
+        for param in ADDRESSES:
+            new = _addresses(change.wanted, param)
+            now = [str(ip) for ip in change.running.get(param) or []]
+            on_host = all(address.interface is None or runtime.has_address(interfaces, address) for address in new)
+            if params.same(param, [address.ip for address in new], now) and on_host:
+                continue
+            old = _addresses(change.old, param) if change.old is not None else []
+            there = [address for address in old if runtime.has_address(interfaces, address)]
+            steps.append(_address_step(change.jail.name, param, there, new, now))
+        return steps
+
+
+def _addresses(definition: Definition, param: str) -> List[Address]:
+    return [Address.parse(text, None, param) for text in definition.params.get(param, [])]
+
+
+def _hosts_own(scene: Scene, jail: Jail, old: Optional[Definition]) -> List[str]:
+    """The declared addresses that the host had before the jail: jail(8) would take them away at its stop."""
+    had = set(old.meta.get("host_addresses", ())) if old is not None else set()
+    known = {address.ip for address in runtime.own_addresses(old)} if old is not None else set()
+    found = []
+    for address in jail.addresses:
+        there = address.interface is not None and runtime.has_address(scene.seen.interfaces, address, anywhere=True)
+        if there and address.ip not in known and (address.ip in had or jail.name not in scene.seen.running):
+            found.append(address.ip)
+    return sorted(found)
+
+
+def _address_step(name: str, param: str, old: List[Address], new: List[Address], now: List[str]) -> Step:
+    return Step(
+        f"change the running jail: {param}",
+        lambda host: runtime.bring_addresses(host, name, param, old, new), None, f"jail {name}, running",
+        f"{param}: {', '.join(now)}\n", f"{param}: {', '.join(address.ip for address in new)}\n",
+    )

@@ -1,0 +1,71 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which jails start when the host boots, and in which order."""
+
+from __future__ import annotations
+
+from typing import FrozenSet, List, Optional, Sequence
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.boot import rc_conf_after, rc_conf_before
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail, needs
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import RC_CONF
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene, SharedFiles
+
+
+class Boot(Always):
+    """rc.conf: jail_list, what a jail depends on, and the definitions in the old style."""
+
+    name = "boot"
+
+    def check_host(self, scene: Scene) -> None:
+        """Warn of a parallel start, which knows no order."""
+        depending = [jail.name for jail in scene.jails if jail.depend and jail.boot and jail.state != "absent"]
+        if depending and rc_conf.yes(scene.seen.rc.get("jail_parallel_start")):
+            scene.warnings.append(
+                f"jail_parallel_start is on: at boot rc.d/jail starts all jails at once, and {', '.join(depending)} may come up "
+                "before what they depend on"
+            )
+
+    def define(self, scene: Scene, jail: Jail, old: Optional[Definition], draft: Draft) -> None:
+        """The mark knows of the boot what rc.conf does not."""
+        draft.meta.update(boot=jail.boot, boot_order=jail.boot_order)
+        if jail.depend:
+            draft.meta["depend"] = list(jail.depend)
+
+    def check(self, change: Change) -> None:
+        """What it needs must be up."""
+        jail, running = change.jail, change.scene.seen.running
+        declared = {other.name: other for other in change.scene.jails}
+        for need in needs(jail):
+            other = declared.get(need)
+            up = need in running if other is None else other.state in ("started", "restarted")
+            up = up or (other is not None and other.state == "present" and need in running)
+            if not up and jail.state in ("started", "restarted"):
+                raise InputError(
+                    f"it needs jail {need}, which is neither declared as started nor running", f"jail {jail.name}",
+                    f"Declare {need} too" + (", a dot in a name means a child of that jail" if jail.parent else ""),
+                )
+
+    def share(self, scene: Scene, changes: Sequence[Change], files: SharedFiles) -> None:
+        """The definitions in the old style are there before a jail starts by them."""
+        files.text(RC_CONF, scene.seen.rc_conf)
+        defined = [(change.jail.name, change.new) for change in changes]
+        files.put(RC_CONF, rc_conf_before(scene.seen, defined, _adopted(changes)), "jail definitions")
+
+    def settle(self, scene: Scene, changes: Sequence[Change], failed: FrozenSet[str], files: SharedFiles) -> List[Step]:
+        """jail_list names those that came to be."""
+        alive = [(change.jail.name, change.stands(change.jail.name in failed)) for change in changes]
+        text = files.text(RC_CONF, scene.seen.rc_conf) or ""
+        files.put(RC_CONF, rc_conf_after(scene.seen, text, alive, scene.request.whole, _adopted(changes)), "jail_list")
+        return []
+
+
+def _adopted(changes: Sequence[Change]) -> List[str]:
+    """Those that are taken over by this run."""
+    return [change.jail.name for change in changes if change.is_new and change.jail.adopt]

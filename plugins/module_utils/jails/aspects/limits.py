@@ -1,0 +1,111 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Resource limits: rules in the kernel, and in rctl.conf(5) for the next boot.
+
+Rules are keyed by the jail's name: they may stand before the jail exists, and outlive it. A line of
+ours in rctl.conf ends in a comment; rc.d/rctl reads only its first word.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Dict, FrozenSet, List, Mapping, Sequence
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Rule
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import RCTL_CONF
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Scene, SharedFiles
+
+SIGN = " # cellblock.jails"
+
+
+class Limits(Always):
+    """What a jail may use, see rctl(8); rules made by others stay."""
+
+    name = "limits"
+
+    def prepare(self, change: Change) -> List[Step]:
+        """Bring the kernel's rules to what is declared."""
+        jail = change.jail
+        if change.scene.seen.rules is None and jail.limits:
+            change.scene.warnings.append(f"jail {jail.name}: its limits wait for a reboot with kern.racct.enable=1, see rctl(8)")
+        return _rule_steps(change.scene, jail.name, jail.limits)
+
+    def remove(self, change: Change) -> List[Step]:
+        """They go with the jail."""
+        return _rule_steps(change.scene, change.jail.name, ())
+
+    def settle(self, scene: Scene, changes: Sequence[Change], failed: FrozenSet[str], files: SharedFiles) -> List[Step]:
+        """The next boot has those of the jails that came to be."""
+        lost = {change.jail.name for change in changes if change.is_new and change.jail.name in failed}
+        wanted = {change.jail.name: () if change.jail.name in lost else change.jail.limits for change in changes}
+        text = files.text(RCTL_CONF, scene.seen.rctl_conf or None) or ""
+        files.put(RCTL_CONF, _with_rules(text, wanted) or None)
+        return []
+
+    def reboot_waits(self, scene: Scene, changes: Sequence[Change]) -> Sequence[str]:
+        """The kernel counts only when it was booted so."""
+        waiting = any(change.jail.limits for change in changes) and scene.seen.rules is None
+        return ["kern.racct.enable"] if waiting else []
+
+
+@lru_cache(maxsize=1)
+def _ours(text: str) -> Mapping[str, FrozenSet[str]]:
+    """The rules of ours in an rctl.conf, by jail."""
+    found: Dict[str, FrozenSet[str]] = {}
+    for line in text.splitlines():
+        if line.startswith("jail:") and line.endswith(SIGN):
+            rule = line[: -len(SIGN)]
+            name = rule.split(":")[1]
+            found[name] = found.get(name, frozenset()) | {rule}
+    return found
+
+
+def _rule_steps(scene: Scene, name: str, limits: Sequence[Rule]) -> List[Step]:
+    rules = scene.seen.rules
+    if rules is None:
+        return []
+    wanted = frozenset(rule.text(name) for rule in limits)
+    excess = sorted((_ours(scene.seen.rctl_conf).get(name, frozenset()) - wanted) & rules)
+    missing = sorted(wanted - rules)
+
+    def do(host: Host) -> None:
+        if excess:
+            host.run(["rctl", "-r", *excess], where=f"jail {name}")
+        if missing:
+            host.run(["rctl", "-a", *missing], where=f"jail {name}")
+
+    def undo(host: Host) -> None:
+        if missing:
+            host.ask(["rctl", "-r", *missing])
+        if excess:
+            host.run(["rctl", "-a", *excess], where=f"jail {name}")
+
+    if not excess and not missing:
+        return []
+    told = ", ".join(rule.split(":", 2)[2] for rule in missing) or "none"
+    return [Step(f"set limits: {told}", do, undo, f"limits of jail {name}", _text(excess), _text(missing))]
+
+
+def _text(rules: Sequence[str]) -> str:
+    return "".join(f"{rule}\n" for rule in rules)
+
+
+def _with_rules(text: str, wanted: Mapping[str, Sequence[Rule]]) -> str:
+    """An rctl.conf with what is declared for these jails."""
+    left = {name: [rule.text(name) for rule in rules] for name, rules in wanted.items()}
+    lines = []
+    for line in text.splitlines(keepends=True):
+        name = line.split(":")[1] if line.startswith("jail:") and line.rstrip("\n").endswith(SIGN) else ""
+        if name in left:
+            rule = line.rstrip("\n")[: -len(SIGN)]
+            if rule not in left[name]:
+                continue
+            left[name].remove(rule)
+        lines.append(line)
+    if lines and not lines[-1].endswith("\n"):
+        lines[-1] += "\n"
+    return "".join(lines + [f"{rule}{SIGN}\n" for rules in left.values() for rule in rules])

@@ -1,0 +1,50 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packages that are installed inside."""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Optional, Sequence
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene
+
+
+class Packages(Aspect):
+    """By pkg(8) of the host, when they join the list; the mark knows which were."""
+
+    name = "packages"
+
+    def concerns(self, jails: Sequence[Jail], marks: Mapping[str, Mapping[str, Any]]) -> bool:
+        """Only when some are declared."""
+        return any(jail.packages for jail in jails)
+
+    def define(self, scene: Scene, jail: Jail, old: Optional[Definition], draft: Draft) -> None:
+        """The list goes into the mark."""
+        if jail.packages:
+            draft.meta["packages"] = sorted(jail.packages)
+
+    def check(self, change: Change) -> None:
+        """The host must have pkg(8)."""
+        if change.jail.packages and not change.scene.seen.has_pkg:
+            raise InputError("packages need pkg(8) on the host", f"jail {change.jail.name}", "Run 'pkg bootstrap' there")
+
+    def after_start(self, change: Change) -> List[Step]:
+        """Install those that are new in the list."""
+        name = change.jail.name
+        had = change.old.meta.get("packages", ()) if change.old is not None else ()
+        missing = sorted(set(change.jail.packages) - set(had))
+        if not missing or not change.ends_running:
+            return []
+
+        def do(host: Host) -> None:
+            argv = ["pkg", "-j", name, "install", "-y", "--", *missing]
+            host.run(argv, timeout=3600, env={"ASSUME_ALWAYS_YES": "yes"}, where=f"jail {name}")
+
+        return [Step(f"install packages {', '.join(missing)}", do)]

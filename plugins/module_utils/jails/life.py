@@ -1,0 +1,51 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The steps of a jail's life: it stops, starts, or leaves."""
+
+from __future__ import annotations
+
+from typing import Callable, List
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import runtime
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
+
+
+def stop(definition: Definition) -> Step:
+    """Stop a jail that stays."""
+    return Step(
+        "stop", lambda host: _stop(host, definition), lambda host: runtime.start(host, definition),
+        f"jail {definition.name}", "running\n", "stopped\n",
+    )
+
+
+def start(definition: Definition) -> Step:
+    """Start a jail."""
+    return Step(
+        "start", lambda host: runtime.start(host, definition), lambda host: runtime.stop(host, definition),
+        f"jail {definition.name}", "stopped\n", "running\n",
+    )
+
+
+def leave(definition: Definition) -> Step:
+    """Stop a jail for good."""
+    return Step(
+        "stop", lambda host: _stop(host, definition, leaves=True), None, f"jail {definition.name}", "running\n", "absent\n",
+    )
+
+
+def left_mounted(seen: Observed, old: Definition, mend: Callable[[Host, Definition], None]) -> List[Step]:
+    """What a jail that went without jail(8) left mounted is in the way of its start, and of its removal."""
+    points = set(runtime.mount_points(old))
+    left = any(mount.node in points for mount in seen.mounts)
+    return [Step("take away what it left mounted", lambda host: mend(host, old))] if left else []
+
+
+def _stop(host: Host, definition: Definition, leaves: bool = False) -> None:
+    """Stop; wait for its death where something that it holds is needed next: its root, its interfaces."""
+    runtime.stop(host, definition, leaves)
+    if leaves or "vnet" in definition.params:
+        runtime.wait_dead(host, definition.name)
