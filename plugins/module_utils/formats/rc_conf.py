@@ -16,9 +16,11 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import Form
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 BLANKS = " \t"
+VARIABLE = re.compile(r"\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})")
 # Words that open and close what sh may or may not run.
 OPENING = frozenset(("if", "case", "for", "while", "until", "{", "("))
 CLOSING = frozenset(("fi", "esac", "done", "}", ")"))
+EXPORTING = ("export", "readonly")
 
 
 @dataclass
@@ -31,17 +33,18 @@ class Assignment:
     end: int
     depth: int
     alone: bool  # nothing else stands on its lines
+    exported: bool = False  # behind the word export or readonly
 
 
 def _assignments(text: str) -> List[Assignment]:
-    """All assignments that open a command, in order."""
+    """All assignments that open a command, or are exported by it, in order."""
     found: List[Assignment] = []
-    place, depth, opens = 0, 0, True
+    place, depth, opens, exports = 0, 0, True, False
     line_start = 0
     while place < len(text):
         char = text[place]
         if char == "\n" or char == ";":
-            opens, place = True, place + 1
+            opens, exports, place = True, False, place + 1
             line_start = place if char == "\n" else line_start
         elif char in BLANKS:
             place += 1
@@ -51,11 +54,11 @@ def _assignments(text: str) -> List[Assignment]:
             place = _line_end(text, place)
         else:
             name = NAME.match(text, place)
-            if opens and name and text.startswith("=", name.end()):
+            if (opens or exports) and name and text.startswith("=", name.end()):
                 end, value = _word(text, name.end() + 1)
                 rest = text[end:_line_end(text, end)].split("#")[0].strip(" \t;")
                 alone = not text[line_start:place].strip() and not rest
-                found.append(Assignment(name.group(), value, place, end, depth, alone))
+                found.append(Assignment(name.group(), value, place, end, depth, alone, exports))
                 place = end
             else:
                 end, value = _word(text, place)
@@ -63,6 +66,7 @@ def _assignments(text: str) -> List[Assignment]:
                 word = text[place:end]
                 if opens or word in CLOSING:
                     depth += (word in OPENING) - (word in CLOSING)
+                exports = exports or (opens and word in EXPORTING)
                 opens = word in ("then", "else", "do", "{", "(") or (opens and word in ("&&", "||"))
                 place = end
     return found
@@ -73,8 +77,14 @@ def _line_end(text: str, place: int) -> int:
     return len(text) if end < 0 else end
 
 
-def _word(text: str, place: int) -> "tuple[int, Optional[str]]":
-    """A word of sh from a place on: where it ends, and its value unless that needs expansion."""
+Known = Optional[Mapping[str, str]]
+
+
+def _word(text: str, place: int, known: Known = None) -> "tuple[int, Optional[str]]":
+    """A word of sh from a place on: where it ends, and its value unless that needs expansion.
+
+    :param known: variables, when what stands on them alone may be expanded.
+    """
     pieces: List[str] = []
     literal = True
     while place < len(text) and text[place] not in " \t\n;&|()<>":
@@ -86,22 +96,23 @@ def _word(text: str, place: int) -> "tuple[int, Optional[str]]":
             pieces.append(text[place + 1:end])
             place = end + 1
         elif char == '"':
-            place, piece = _double(text, place + 1)
+            place, piece = _double(text, place + 1, known)
             literal = literal and piece is not None
             pieces.append(piece or "")
         elif char == "\\":
             pieces.append("" if text[place + 1:place + 2] == "\n" else text[place + 1:place + 2])
             place += 2
         elif char in "$`":
-            literal = False
-            place = _expansion(text, place)
+            place, piece = _expanded(text, place, known)
+            literal = literal and piece is not None
+            pieces.append(piece or "")
         else:
             pieces.append(char)
             place += 1
     return place, "".join(pieces) if literal else None
 
 
-def _double(text: str, place: int) -> "tuple[int, Optional[str]]":
+def _double(text: str, place: int, known: Known = None) -> "tuple[int, Optional[str]]":
     opened = place
     pieces: List[str] = []
     literal = True
@@ -113,8 +124,9 @@ def _double(text: str, place: int) -> "tuple[int, Optional[str]]":
             pieces.append("" if text[place + 1] == "\n" else text[place + 1])
             place += 2
         elif char == "`" or (char == "$" and re.match(r"[A-Za-z0-9_{(@*#?!$-]", text[place + 1:place + 2])):
-            literal = False
-            place = _expansion(text, place)
+            place, piece = _expanded(text, place, known)
+            literal = literal and piece is not None
+            pieces.append(piece or "")
         else:
             pieces.append(char)
             place += 1
@@ -135,6 +147,47 @@ def _expansion(text: str, place: int) -> int:
         if depth == 0:
             return end + 1
     return len(text)
+
+
+def _expanded(text: str, place: int, known: Known) -> "tuple[int, Optional[str]]":
+    """An expansion: where it ends, and its value if it is a variable's and nothing more."""
+    found = VARIABLE.match(text, place) if known is not None else None
+    if found is None or known is None:
+        return _expansion(text, place), None
+    return found.end(), known.get(found.group(1) or found.group(2), "")
+
+
+def settle(text: str, known: Dict[str, str]) -> bool:
+    """Run a file as sh would, as far as it can be sure: its assignments go into the variables.
+
+    :param known: the variables that stand before it; changed.
+    :returns: whether that is all of it. False: something in it is built by commands or conditions, and only sh knows.
+    """
+    whole = True
+    for assignment in _assignments(text):
+        _end, value = _word(text, assignment.start + len(assignment.name) + 1, known)
+        if value is None or assignment.depth > 0:
+            known.pop(assignment.name, None)
+            whole = False
+        else:
+            known[assignment.name] = value
+    return whole and _only_assigns(text)
+
+
+def _only_assigns(text: str) -> bool:
+    """Whether a file holds nothing but assignments and comments."""
+    for assignment in reversed(_assignments(text)):
+        text = text[:assignment.start] + text[assignment.end:]
+    rest = re.sub(r"(?m)(?:^|(?<=[ \t;]))#.*$|\\\n", "", text)
+    return not re.sub(r"[\s;:]+|\b(?:export|readonly)\b", "", rest)
+
+
+def sure(text: str, name: str) -> Optional[str]:
+    """The value that a file gives a variable, when it may be written over: literal, and in no condition; None when not."""
+    found = [assignment for assignment in _assignments(text) if assignment.name == name]
+    if not found or any(assignment.value is None or assignment.depth > 0 for assignment in found):
+        return None
+    return found[-1].value
 
 
 def names(text: str) -> List[str]:
@@ -201,6 +254,8 @@ def _edit(text: str, name: str, value: Optional[str]) -> str:
 
 
 def _cut(text: str, assignment: Assignment) -> str:
+    if assignment.exported:
+        return f"{text[:assignment.start]}{assignment.name}={text[assignment.end:]}"
     if not assignment.alone:
         return f"{text[:assignment.start]}:{text[assignment.end:]}"
     start = text.rfind("\n", 0, assignment.start) + 1

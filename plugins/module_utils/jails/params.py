@@ -234,6 +234,28 @@ def same(name: str, wanted: List[str], kernel_value: Any) -> bool:
     return (last or "") == str(kernel_value)
 
 
+def plain(given: Mapping[str, Iterable[str]]) -> Dict[str, List[str]]:
+    """Parameters in one spelling each, to compare two definitions; an empty list says the same as none."""
+    found: Dict[str, List[str]] = {}
+    for name, values in given.items():
+        known, said = find(name), list(values)
+        if known is not None and known.type == "bool":
+            said = ["true" if _true(said[-1] if said else None) != (canonical(name) != name) else "false"]
+        elif known is not None and known.type == "jailsys":
+            said = [_jailsys(said[-1] if said else None)]
+        elif known is not None and known.type not in _LISTS:
+            said = said[-1:]
+        found[canonical(name)] = [value for value in said if value.strip()]
+    return {name: values for name, values in found.items() if values}
+
+
+def unsaid(name: str) -> List[str]:
+    """What a parameter is, as :func:`plain` has it, where a definition does not name it."""
+    param = find(name)
+    said = None if param is None else "false" if param.type == "bool" and param.default is None else param.default
+    return [said] if said else []
+
+
 def check(name: str, value: Any, where: str) -> List[str]:
     """The values that jail.conf wants for what an Ansible user gave; they belong to ``canonical(name)``.
 

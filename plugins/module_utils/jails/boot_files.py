@@ -1,0 +1,175 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files that rc.d/jail reads: rc.conf(5) and what counts over it, and the files that jail(8) is given."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, FormatError, HostError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import jail_conf, rc_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import next_boot
+
+RC_CONF = "/etc/rc.conf"
+RC_CONFS = f"{RC_CONF} /etc/rc.conf.local"
+# What a file builds by commands or in conditions, only sh knows: it is asked as every script of rc(8) and sysrc(8) asks it.
+ASK = "{ . /etc/rc.subr && load_rc_config jail; } >/dev/null 2>&1; set"
+
+
+@dataclass(frozen=True)
+class Variables:
+    """The variables of rc.conf(5), as rc.d/jail has them.
+
+    :param texts: the files that they come from, in the order in which they are read.
+    :param plain: whether the files hold nothing but assignments, so that the values follow from the text alone.
+    """
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+    plain: bool = True
+
+    def place(self, name: str) -> Optional[str]:
+        """The file in which a variable can be set, so that it counts; None when its value is built, and not ours to write over."""
+        value = self.values.get(name, "")
+        for path in reversed(list(self.texts)):
+            if name in rc_conf.names(self.texts[path]):
+                return path if rc_conf.sure(self.texts[path], name) == value else None
+        return RC_CONF if not value else None
+
+    def setter(self, name: str) -> str:
+        """Where a variable gets its value, for a message."""
+        found = [path for path, text in self.texts.items() if name in rc_conf.names(text)]
+        return found[-1] if found else RC_CONF
+
+    def put(self, path: str, text: str) -> Variables:
+        """The same with another text of a file; of what a shell builds, only what the text says plainly changes."""
+        texts = {**self.texts, path: text}
+        known: Dict[str, str] = {}
+        for one in texts.values():
+            rc_conf.settle(one, known)
+        kept = {} if self.plain else {name: value for name, value in self.values.items() if name not in rc_conf.names(self.texts.get(path, ""))}
+        return replace(self, texts=texts, values={**known, **kept})
+
+
+def load(host: Host) -> Variables:
+    """Read what rc.subr(8) reads for the service jail, in its order."""
+    texts: Dict[str, str] = {}
+    known: Dict[str, str] = {}
+    plain = True
+
+    def take(path: str) -> None:
+        nonlocal plain
+        text = None if path in texts else host.read(path)
+        if text is not None:
+            texts[path] = text
+            plain = rc_conf.settle(text, known) and plain
+
+    for _again in range(2):
+        for path in known.get("rc_conf_files", RC_CONFS).split():
+            take(path)
+    for directory in ["/etc", *known.get("local_startup", "/usr/local/etc/rc.d").split()]:
+        own = f"{directory[:-5] if directory.endswith('/rc.d') else directory}/rc.conf.d/jail"
+        for path in [f"{own}/{name}" for name in host.listdir(own)] or [own]:
+            take(path)
+    if not plain:
+        answer = host.ask(["sh", "-c", ASK])
+        built = rc_conf.values(answer.out) if answer.rc == 0 else {}
+        known = {name: value for name, value in built.items() if name.startswith("jail_")} or known
+    return Variables(texts, known, plain)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Files as they were seen, or as they will be.
+
+    :param texts: by path, of files that can be read.
+    :param parsed: of these, the jails in files that need no reading: those of ours, and others' that stay as they are.
+    """
+
+    texts: Mapping[str, str] = field(default_factory=dict)
+    parsed: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+
+    def text(self, path: str) -> Optional[str]:
+        """A file's text; None when it cannot be read."""
+        return self.texts.get(path)
+
+    def read(self, path: str) -> Optional[str]:
+        """The same, for the reader of jail.conf(5)."""
+        return self.texts.get(path)
+
+    def listdir(self, path: str) -> List[str]:
+        """The files known in a directory."""
+        start = path.rstrip("/") + "/"
+        return sorted({one[len(start):].partition("/")[0] for one in self.texts if one.startswith(start)})
+
+    def jails(self, path: str) -> Sequence[Mapping[str, Any]]:
+        """The jails that jail(8) reads in a file."""
+        return self.parsed[path] if path in self.parsed else self._parse(self.texts[path], path)
+
+    def legacy(self, text: str) -> Sequence[Mapping[str, Any]]:
+        """The jails of a text that rc.d/jail generates."""
+        return self._parse(text, "/var/run/jail.conf")
+
+    def _parse(self, text: str, path: str) -> List[Dict[str, Any]]:
+        said: List[str] = []
+        jails = jail_conf.parse(text, "/", path, said, files=self)
+        words = {match.group(1): match.group(2) for match in (re.match(r"jail: ([^:]+): (.*)", line) for line in said) if match}
+        return [{**jail, "problem": words.get(jail["name"], "")} for jail in jails]
+
+    def put(self, texts: Mapping[str, Optional[str]], parsed: Mapping[str, Sequence[Mapping[str, Any]]]) -> Snapshot:
+        """The same with some files changed, or gone when their text is None."""
+        after = {path: text for path, text in {**self.texts, **texts}.items() if text is not None}
+        return Snapshot(after, {**{path: jails for path, jails in self.parsed.items() if path not in texts}, **parsed})
+
+
+class _Recorder:
+    """Keeps what the reader of jail.conf(5) looks at."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.texts: Dict[str, str] = {}
+
+    def read(self, path: str) -> Optional[str]:
+        text = self.host.read(path)
+        if text is not None:
+            self.texts[path] = text
+        return text
+
+    def listdir(self, path: str) -> List[str]:
+        return self.host.listdir(path)
+
+
+def look(host: Host, variables: Variables, confs: Mapping[str, str]) -> Snapshot:
+    """Read the files that the next boot may read.
+
+    :param confs: those of jail.conf.d, which are read already, by the jail's name.
+    """
+    recorder = _Recorder(host)
+    for name in [*(entry[5:-5] for entry in host.listdir("/etc") if re.fullmatch(r"jail\..+\.conf", entry))]:
+        _try(recorder, f"/etc/jail.{name}.conf")
+    for name, value in variables.values.items():
+        if re.fullmatch(r"jail_.+_(conf|fstab)|jail_fstab", name) and value.startswith("/"):
+            _try(recorder, value)
+    for entry in host.listdir("/etc"):
+        if entry.startswith("fstab."):
+            _try(recorder, f"/etc/{entry}")
+    recorder.texts.update({f"/etc/jail.conf.d/{name}.conf": text for name, text in confs.items()})
+    whole = variables.values.get("jail_conf") or next_boot.DEFAULTS["jail_conf"]
+    text = _try(recorder, whole)
+    if text:
+        try:
+            jail_conf.parse(text, "/", whole, files=recorder)
+        except (FormatError, HostError):
+            pass  # jail(8) says so itself
+    return Snapshot(recorder.texts)
+
+
+def _try(recorder: _Recorder, path: str) -> Optional[str]:
+    try:
+        return recorder.read(path)
+    except CellblockError:
+        return None
