@@ -289,16 +289,3 @@ def _address(text: str, default: str) -> Tuple[str, str]:
         return "", ""
     place = interface or default
     return family, (f"{place}|" if place else "") + address + mask
-
-
-def differences(wanted: Mapping[str, Sequence[str]], found: Mapping[str, Sequence[str]]) -> Dict[str, List[str]]:
-    """The parameters that come up as something else than wanted, each with what it comes up as; none is an empty list."""
-    from ansible_collections.cellblock.jails.plugins.module_utils.jails import params
-
-    one, other = params.plain(wanted), params.plain(found)
-    names = {name for name in {*one, *other} if one.get(name, []) != other.get(name, [])}
-    unsaid = {name: params.unsaid(name) for name in names}
-    return {
-        name: other.get(name, []) for name in sorted(names)
-        if name != "depend" and one.get(name, unsaid[name]) != other.get(name, unsaid[name])
-    }

@@ -136,7 +136,7 @@ _KEY = re.compile(r"(meta|env)\.[^\s=\0]+\Z")
 _JAILSYS = ("disable", "new", "inherit")
 _NEVER_DISABLED = ("host", "vnet")
 _SYSV = ("sysvmsg", "sysvsem", "sysvshm")
-_LISTS = ("address4", "address6", "names", "list", "fstab")
+LISTS = ("address4", "address6", "names", "list", "fstab")
 
 
 def canonical(name: str) -> str:
@@ -185,7 +185,7 @@ def default(name: str, others: Mapping[str, List[str]]) -> Optional[List[str]]:
         return []
     if name in _SYSV and "allow.sysvipc" in others:
         said = others["allow.sysvipc"]
-        return ["inherit" if _true(said[-1] if said else None) else "disable"]
+        return ["inherit" if true(said[-1] if said else None) else "disable"]
     param = find(name)
     if param is None or not (param.kernel and param.live) or param.default is None:
         return None
@@ -218,9 +218,9 @@ def same(name: str, wanted: List[str], kernel_value: Any) -> bool:
     last = wanted[-1] if wanted else None
     if param.type == "bool":
         negative = canonical(name) != name
-        return (_true(last) != negative) == (kernel_value is True or str(kernel_value).lower() == "true")
+        return (true(last) != negative) == (kernel_value is True or str(kernel_value).lower() == "true")
     if param.type == "jailsys":
-        one, other = _jailsys(last), _jailsys(str(kernel_value))
+        one, other = jailsys(last), jailsys(str(kernel_value))
         # jls cannot tell "new" from "disable" for ip4 and ip6
         return one == other or (param.name in ("ip4", "ip6") and "inherit" not in (one, other))
     if param.type in ("address4", "address6"):
@@ -232,28 +232,6 @@ def same(name: str, wanted: List[str], kernel_value: Any) -> bool:
     if param.type == "path":
         return os.path.normpath(last or "/") == os.path.normpath(str(kernel_value))
     return (last or "") == str(kernel_value)
-
-
-def plain(given: Mapping[str, Iterable[str]]) -> Dict[str, List[str]]:
-    """Parameters in one spelling each, to compare two definitions; an empty list says the same as none."""
-    found: Dict[str, List[str]] = {}
-    for name, values in given.items():
-        known, said = find(name), list(values)
-        if known is not None and known.type == "bool":
-            said = ["true" if _true(said[-1] if said else None) != (canonical(name) != name) else "false"]
-        elif known is not None and known.type == "jailsys":
-            said = [_jailsys(said[-1] if said else None)]
-        elif known is not None and known.type not in _LISTS:
-            said = said[-1:]
-        found[canonical(name)] = [value for value in said if value.strip()]
-    return {name: values for name, values in found.items() if values}
-
-
-def unsaid(name: str) -> List[str]:
-    """What a parameter is, as :func:`plain` has it, where a definition does not name it."""
-    param = find(name)
-    said = None if param is None else "false" if param.type == "bool" and param.default is None else param.default
-    return [said] if said else []
 
 
 def check(name: str, value: Any, where: str) -> List[str]:
@@ -275,7 +253,7 @@ def check(name: str, value: Any, where: str) -> List[str]:
         return [_check_jailsys(param, value, here)]
     if param.type == "pairs" and isinstance(value, Mapping):
         value = "\n".join(f"{key}={_string(one, here)}" for key, one in value.items())
-    if param.type in _LISTS:
+    if param.type in LISTS:
         values = [_string(one, here) for one in (value if isinstance(value, (list, tuple)) else [value])]
         return _check_list(param, values, here)
     if isinstance(value, (list, tuple)):
@@ -310,7 +288,7 @@ def _check_jailsys(param: Param, value: Any, where: str) -> str:
     allowed = _JAILSYS[1:] if param.name in _NEVER_DISABLED else _JAILSYS
     if isinstance(value, bool):
         return "new" if value else allowed[0] if "disable" in allowed else "inherit"
-    text = _jailsys(str(value))
+    text = jailsys(str(value))
     if text not in allowed:
         raise InputError(f"{value!r} is none of {', '.join(allowed)}", where, "See jail(8)")
     return text
@@ -383,13 +361,15 @@ def _one_spelling(address: str) -> str:
         return address
 
 
-def _jailsys(text: Optional[str]) -> str:
+def jailsys(text: Optional[str]) -> str:
+    """The word for a jailsys value; the bare name is "new"."""
     if text is None:
         return "new"
     return _JAILSYS[int(text)] if text in ("0", "1", "2") else text
 
 
-def _true(text: Optional[str]) -> bool:
+def true(text: Optional[str]) -> bool:
+    """Whether jail(8) takes a boolean's text for true; the bare name is."""
     return text is None or text.lower() == "true" or bool(_number(text))
 
 

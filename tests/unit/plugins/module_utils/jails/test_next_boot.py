@@ -11,7 +11,7 @@ from typing import Any, Dict
 import pytest
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import boot_files, next_boot, params
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import boot_files, drift, next_boot, params
 from ansible_collections.cellblock.jails.tests.unit.captures import captures
 
 CASES = {case["name"]: case for case in captures("boot-cases")}
@@ -40,7 +40,7 @@ def test_a_prediction_is_what_a_real_host_did(tmp_path: Path, name: str) -> None
     for jail in case["jails"]:
         found = boot.find(jail["name"])
         assert found is not None and found.params is not None
-        known = {key: values for key, values in params.plain(found.params).items() if key in jail and key not in ("ip4", "ip6")}
+        known = {key: values for key, values in drift.plain(found.params).items() if key in jail and key not in ("ip4", "ip6")}
         assert {key: jail[key] for key, values in known.items() if not params.same(key, values, jail[key])} == {}
         assert ("vnet" in found.params) == (jail["ip4"] == "inherit")
         special = {key for key, value in jail.items() if key.startswith("allow.") and value != (key == "allow.set_hostname")}
