@@ -396,13 +396,17 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
         "Programs in a jail do nothing: they answer 0 when they exist, `false` answers 1.",
         why_not="What they answer is their own; on the simulated host none runs.",
     ),
-    Assumption("`depend` in a file is not followed.", why_not="The collection keeps dependencies itself and writes none."),
+    Assumption(
+        "`depend` in a file starts what it names first, one after the other.",
+        why_not="tests/captures/boot-cases.json has what a real host did.",
+        seen=SEEN,
+    ),
     Assumption(
         "Sizes of datasets and pools are constants; `du` counts the bytes of files.",
         why_not="Sizes are each host's own, and never compared.",
     ),
     Assumption(
-        "A reboot loads `devfs.rules` and `rctl.conf`, then starts `jail_list` in order.",
+        "A reboot loads `devfs.rules` and `rctl.conf`, then rc.d/jail starts what tests/captures/boot-cases.json shows.",
         why_not="It would take the host down.",
         seen=f"{SEEN}, by hand",
     ),

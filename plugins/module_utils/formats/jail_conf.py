@@ -27,6 +27,7 @@ def parse(
     name: str = "jail.conf",
     warnings: Optional[List[str]] = None,
     files: Optional[Files] = None,
+    jids: Optional[Dict[str, str]] = None,
 ) -> List[Dict[str, Any]]:
     """Read a jail.conf.
 
@@ -37,6 +38,7 @@ def parse(
     :param warnings: gets what jail(8) says on stderr of a file that it does not refuse, such as a variable
         that is not found; each such jail would fail to start.
     :param files: where included files are read; this machine by default.
+    :param jids: gets the number that a named jail is fixed to, by its name.
     :returns: a list of ``{"name": str, "params": {parameter: [values]}}`` in the order of ``jail -e``; a
         parameter without a value has an empty list under the name it is printed with; ``jid`` is left out,
         as jail(8) leaves it out.
@@ -45,7 +47,7 @@ def parse(
     # Only a file that is not as we would write it is read: a module call compiles what it imports.
     from ansible_collections.cellblock.jails.plugins.module_utils.formats import jail_conf_reader
 
-    return jail_conf_reader.read(text, directory, name, warnings, files)
+    return jail_conf_reader.read(text, directory, name, warnings, files, jids)
 
 
 def render(jails: Sequence[Mapping[str, Any]]) -> str:

@@ -44,7 +44,8 @@ class LocalFiles:
 
 
 def read(
-    text: str, directory: Optional[str], name: str, warnings: Optional[List[str]], files: Optional[Files]
+    text: str, directory: Optional[str], name: str, warnings: Optional[List[str]], files: Optional[Files],
+    jids: Optional[Dict[str, str]] = None,
 ) -> List[Dict[str, Any]]:
     """What :func:`jail_conf.parse` answers."""
     said: List[str] = []
@@ -53,7 +54,7 @@ def read(
     jails = _merge(source.jails, said)
     if warnings is not None:
         warnings.extend(_message([line]) for line in said)
-    return [_plain(jail) for jail in jails]
+    return [_plain(jail, {} if jids is None else jids) for jail in jails]
 
 
 def _text(data: str, errors: str = "surrogateescape") -> str:
@@ -596,7 +597,9 @@ def _problem(param: _Param, value: _Value, name: str, found: Optional[_Param], g
     return None
 
 
-def _plain(jail: _Jail) -> Dict[str, Any]:
+def _plain(jail: _Jail, jids: Dict[str, str]) -> Dict[str, Any]:
     params = {_text(param.name): [_text(value.text) for value in param.values] for param in jail.params}
-    params.pop("jid", None)
-    return {"name": ",".join(params.pop("name", []) or [_text(jail.name)]), "params": params}
+    name, jid = ",".join(params.pop("name", []) or [_text(jail.name)]), params.pop("jid", None)
+    if jid and jid[-1] != name:
+        jids[name] = jid[-1]
+    return {"name": name, "params": params}

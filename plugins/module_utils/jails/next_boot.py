@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Any, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf

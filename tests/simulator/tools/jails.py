@@ -51,7 +51,7 @@ def jail(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     while words and words[0].startswith("-"):
         flag = words.pop(0)
         for place, letter in enumerate(flag[1:], 1):
-            if letter in "feJpu":
+            if letter in "feJpuUns":
                 options[letter] = flag[place + 1:] or words.pop(0)
                 break
             if letter in "cmrR":
@@ -60,6 +60,8 @@ def jail(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
                 options[letter] = ""
     if "e" in options:
         return _dump(host, options, options["e"], stdin)
+    if set(options) & set("lUunsh") and not any("=" in word for word in words):
+        raise Refusal(JAIL_USAGE)
     if "f" not in options and any("=" in word for word in words):
         return _command_line(host, verb, words, options)
     if "f" not in options and not host.real("/etc/jail.conf").exists():
@@ -67,7 +69,7 @@ def jail(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     path = options.get("f", "/etc/jail.conf")
     defined = _read(host, path, stdin)
     out, err, rc = "", "", 0
-    for name in words or [one["name"] for one in defined]:
+    for name in _to_do(host, verb, words, defined):
         try:
             out += _one(host, verb, name, defined, options)
         except Refusal as refusal:
@@ -78,15 +80,71 @@ def jail(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     return rc, "" if "q" in options else out, err
 
 
+JAIL_USAGE = """\
+usage: jail [-dhilqv] [-J jid_file] [-u username] [-U username]
+            -[cmr] param=value ... [command=command ...]
+       jail [-dqv] [-f file] -[cmr] [jail]
+       jail [-qv] [-f file] -[rR] ['*' | jail ...]
+       jail [-dhilqv] [-J jid_file] [-u username] [-U username]
+            [-n jailname] [-s securelevel]
+            path hostname ip[,...] command ...
+       jail [-f file] -e separator
+"""
+
+
+def _to_do(host: SimulatedHost, verb: str, words: List[str], defined: List[Dict[str, Any]]) -> List[str]:
+    """What a command is about: the jails named, or all; before a start, what it depends on and does not run."""
+    names = words or [one["name"] for one in defined]
+    if "c" not in verb:
+        return names
+    needs = {one["name"]: one["params"].get("depend", []) for one in defined}
+    placed: List[str] = []
+
+    def place(name: str, trail: Tuple[str, ...]) -> None:
+        for need in needs.get(name, []):
+            if need not in needs:
+                raise Refusal(f'jail: {name}: depends on undefined jail "{need}"')
+            if need not in trail and need not in placed and by_name(host, need) is None:
+                place(need, (*trail, name))
+        placed.append(name)
+
+    for name in names:
+        if (words or by_name(host, name) is None) and name not in placed:
+            place(name, ())
+    return placed
+
+
+class _Files:
+    """The host's files, for what a file includes."""
+
+    def __init__(self, host: SimulatedHost) -> None:
+        self.host = host
+
+    def read(self, path: str) -> Optional[str]:
+        real = self.host.real(path)
+        return real.read_text(errors="surrogateescape") if real.exists() else None
+
+    def listdir(self, path: str) -> List[str]:
+        real = self.host.real(path)
+        return sorted(os.listdir(real)) if real.is_dir() else []
+
+
 def _read(host: SimulatedHost, path: str, stdin: str) -> List[Dict[str, Any]]:
     real = host.real(path)
     if path != "-" and not real.is_file():
         raise Refusal(f"jail: {path}: No such file or directory")
+    said: List[str] = []
+    jids: Dict[str, str] = {}
     try:
         text = stdin if path == "-" else real.read_text(errors="surrogateescape")
-        return list(jail_conf.parse(text, str(real.parent), path))
+        jails = list(jail_conf.parse(text, os.path.dirname(path), path, said, _Files(host), jids))
     except FormatError as error:
         raise Refusal(error.what) from error
+    for one in jails:
+        if one["name"] in jids:
+            one["params"]["jid"] = [jids[one["name"]]]
+        one["refused"] = [line for line in said if line.startswith(f"jail: {one['name']}: ")]
+    return jails
 
 
 def _dump(host: SimulatedHost, options: Dict[str, str], separator: str, stdin: str) -> Answer:
@@ -114,6 +172,8 @@ def _one(host: SimulatedHost, verb: str, name: str, defined: List[Dict[str, Any]
     if "c" in verb and alive is None:
         if not found:
             raise Refusal(f'jail: "{name}" not found')
+        if found[0].get("refused"):
+            raise Refusal("\n".join(found[0]["refused"]))
         jid = start(host, name, params, name)
         out += f"{jid}\n" if "i" in options else f"{name}: created\n"
     elif "m" in verb and alive is not None:
@@ -288,7 +348,7 @@ def _hooks(host: SimulatedHost, params: Params, name: str, shown: str) -> None:
 
 def _inside(host: SimulatedHost, jail_: Dict[str, Any], params: Params, command: str, shown: str) -> None:
     """A command in the jail: its user and its program must be there; /etc/rc leaves daemons."""
-    if not command:
+    if not command.strip():
         return
     if _true(params, "exec.clean") and not _seen_inside(host, jail_["path"], "etc/pwd.db"):
         raise Refusal(f"{_said(shown, 'getpwnam: No such file or directory')}\n{_said(shown, command + ': failed')}")

@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, Tuple
 
-from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, jail_conf, rc_conf
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import rc_groups, read_rc
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, rc_conf
 
 from ..core import Refusal, SimulatedHost, tool
+from . import rc_jail
 
 Answer = Tuple[int, str, str]
 
@@ -47,7 +47,7 @@ def service(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     name, asked = args[0], args[1]
     verb = re.sub("^(one|quiet|force)", "", asked)
     if name == "jail":
-        return _rc_jail(host, verb, args[2:])
+        return rc_jail.service(host, asked, args[2:])
     if name == "devfs":
         load_rulesets(host)
         return 0, "", ""
@@ -78,59 +78,6 @@ def load_rulesets(host: SimulatedHost) -> None:
                 text = re.sub(r"\$(\w+)", lambda found: str(numbers.get(found.group(1), "")), rule)
                 rules.append(re.sub(r"^add ", "", text).replace("'", "").replace('"', "").replace("\\", ""))
             host.state["rulesets"][str(ruleset.number)] = rules
-
-
-def _legacy(host: SimulatedHost, name: str) -> str:
-    """What rc.d/jail generates from jail_NAME_* variables."""
-    own = host.real("/etc/rc.conf.d/jail")
-    text = host.real("/etc/rc.conf").read_text() + (own.read_text() if own.exists() else "")
-    infix = re.sub(r"[^A-Za-z0-9]", "_", name)
-    lines = {key: value for key, value in rc_conf.values(text).items() if key.startswith(f"jail_{infix}_")}
-    if f"jail_{infix}_rootdir" not in lines or f"jail_{infix}_hostname" not in lines:
-        return ""
-    facts = rc_groups(text).get(name, ({}, {}))[0]
-    params: Dict[str, Any] = dict(read_rc(name, facts, lines, "").params)
-    fstab = lines.get(f"jail_{infix}_fstab", f"/etc/fstab.{name}")
-    if host.real(fstab).exists():
-        params["mount.fstab"] = [fstab]
-    if "devfs_ruleset" in params and params.get("mount.devfs") != ["true"]:
-        params.pop("devfs_ruleset")
-    generated = f"/var/run/jail.{name}.conf"
-    host.real(generated).write_text(jail_conf.render([{"name": name, "params": params}]))
-    return generated
-
-
-OBSOLETE = (
-    "/etc/rc.d/jail: WARNING: Per-jail configuration via jail_* variables  is obsolete.  "
-    "Please consider migrating to /etc/jail.conf.\n"
-)
-
-
-def _rc_jail(host: SimulatedHost, verb: str, names: List[str]) -> Answer:
-    """rc.d/jail: always answers 0."""
-    variables, warned = rc(host, "jail"), ""
-    names = names or variables.get("jail_list", "").split()
-    out = {"start": "Starting jails:", "stop": "Stopping jails:"}.get(verb, "")
-    if verb == "status":
-        return host.run(["jls", "-N"])
-    if verb == "stop" and variables.get("jail_reverse_stop") == "YES":
-        names = names[::-1]
-    for name in names:
-        legacy = _legacy(host, name)
-        path = legacy or f"/etc/jail.conf.d/{name}.conf"
-        shown = variables.get(f"jail_{re.sub('[^A-Za-z0-9]', '_', name)}_hostname") or name
-        warned = OBSOLETE if legacy and verb == "start" else warned
-        if not host.real(path).exists():
-            path = "/etc/jail.conf"
-        if verb == "config":
-            out += f"{name}: parameters are in {path}.\n"
-            continue
-        if verb == "stop" and name not in host.running():
-            continue
-        flags = ["-i", "-f", path, "-c", name] if verb == "start" else ["-q", "-f", path, "-r", name]
-        code, _said, err = host.run(["jail", *flags])
-        out += f' cannot start jail  "{shown}": \n{err}' if code and verb == "start" else f" {shown}"
-    return 0, out + (".\n" if verb != "config" else ""), warned
 
 
 PORTS = {
@@ -244,6 +191,14 @@ def freebsd_version(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     return 0, "15.1-RELEASE-p1\n" * max(1, len(args)), ""
 
 
+@tool("touch")
+def touch(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """touch(1)."""
+    for path in args:
+        host.real(path).touch()
+    return 0, "", ""
+
+
 @tool("newaliases", "true", "hostname")
 def quiet(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """Commands that say nothing."""
@@ -283,5 +238,4 @@ def reboot(host: SimulatedHost) -> None:
     for line in rules.read_text().splitlines() if rules.exists() else []:
         if line and not line.startswith("#") and rc(host).get("rctl_enable") == "YES":
             host.run(["rctl", "-a", line.split()[0]])
-    if rc(host).get("jail_enable", "NO").upper() == "YES":
-        host.run(["service", "jail", "start"])
+    host.run(["service", "jail", "start"])
