@@ -1,31 +1,176 @@
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Options in, a declared jail out: its common part by the model, the rest by the aspects whose options are given."""
+"""Options in, a declared jail out, checked. Nothing here touches a host."""
 
 from __future__ import annotations
 
+import os.path
+import re
 from dataclasses import replace
-from typing import Any, Mapping
+from typing import Any, Dict, Mapping, Optional
 
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import model
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount, cpulist
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import params as table
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects import addresses, mounts, own_files
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import BASE_ROOTS, CPUSET_HOOK, Jail, Params
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry import ASPECTS
 
+RESERVED = ("basejails", "flavours", "all")
+CONSOLE_LOG = "/var/log/jail_{name}_console.log"
+# rc.d/jail and rctl(8) bound what a name may hold; jail(8) takes 255 bytes for the whole dotted name.
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
+NAME_MAX = 255
+OWN_OPTION = {
+    "name": "name", "path": "path", "host.hostname": "hostname", "ip4.addr": "ip4", "ip6.addr": "ip6",
+    "ip4": "ip4", "ip6": "ip6", "interface": "interface", "vnet": "vnet", "vnet.interface": "vnet_interfaces",
+    "depend": "depend", "mount": "mounts", "mount.fstab": "mounts", "devfs_ruleset": "devfs_ruleset",
+    "exec.fib": "fib",
+}
 
-def jail_from(options: Mapping[str, Any], storage_path: str) -> model.Jail:
+
+def jail_from(options: Mapping[str, Any], storage_path: str) -> Jail:
     """Check one declared jail.
 
     :param options: the module's options of one jail, as in its documentation.
     :param storage_path: the directory that roots stand in by default.
     :raises InputError: saying which jail and option, and how to mend it.
     """
-    jail = model.jail_from(options, storage_path)
-    if jail.state == "absent":
-        return jail
-    own = {}
-    for aspect in ASPECTS:
-        if any(options.get(option) is not None for option in aspect.options):
-            declared = aspect.declare(jail, options)
-            if declared is not None:
-                own[aspect.name] = declared
-    return replace(jail, own=own) if own else jail
+    name = check_name(str(options.get("name") or ""))
+    where = f"jail {name}"
+    state = str(options.get("state") or "started")
+    if state == "absent":
+        return Jail(name, state, destroy_snapshots=bool(options.get("destroy_snapshots")))
+    root = str(options.get("root") or "thin")
+    base = options.get("base")
+    if root in BASE_ROOTS and not base:
+        raise InputError(f"a {root} jail needs a base", where, "Name one in 'base'; the basejail module makes them")
+    if root not in BASE_ROOTS and base:
+        raise InputError(f"root '{root}' takes no base", where, "Drop 'base', or use root thin, clone or thick")
+    path = str(options.get("path") or f"{storage_path}/{name}")
+    _check_path(path, where)
+    network, own = addresses.declared(options, where)
+    jail = Jail(
+        name=name, state=state, root=root, base=base, path=path,
+        quota=_size(options.get("quota"), f"{where}, quota"),
+        reservation=_size(options.get("reservation"), f"{where}, reservation"),
+        params=_params(options, path, network, where),
+        addresses=own,
+        mounts=mounts.declared(options.get("mounts") or [], path, where),
+        depend=tuple(options.get("depend") or ()),
+        ruleset=None if options.get("devfs_ruleset") is None else str(options["devfs_ruleset"]),
+        boot=bool(options.get("boot", True)),
+        boot_order=int(options.get("boot_order", 100)),
+        boot_style=str(options.get("boot_style") or "jail_conf"),
+        inside=own_files.declared(options, where),
+        flavour=_flavour(options.get("flavour"), storage_path),
+        restart=str(options.get("restart") or "never"),
+        adopt=bool(options.get("adopt")),
+    )
+    if "." in name and jail.boot:
+        raise InputError("rc.d/jail cannot start a nested jail at boot", where, "Set boot: false")
+    return replace(jail, own=_of_aspects(jail, options))
+
+
+def _of_aspects(jail: Jail, options: Mapping[str, Any]) -> Dict[str, Any]:
+    """What the aspects whose options are given make of them."""
+    asked = [aspect for aspect in ASPECTS if any(options.get(option) is not None for option in aspect.options)]
+    declared = {aspect.name: aspect.declare(jail, options) for aspect in asked}
+    return {name: value for name, value in declared.items() if value is not None}
+
+
+def check_name(name: str) -> str:
+    """Refuse a name that FreeBSD would misread, with the reason."""
+    where = f"jail {name!r}"
+    fix = "Use letters, digits, '_' and '-', beginning with a letter; a dot only between a parent's name and a child's"
+    if not name:
+        raise InputError("a jail needs a name", None, fix)
+    if not name.isascii():
+        raise InputError("the name is not ASCII; jail(8) silently ends the file there", where, fix)
+    if any(part.isdigit() for part in name.split(".")):
+        raise InputError("the name is all digits; jail(8), jls(8) and jexec(8) take it for a jid", where, fix)
+    if len(name.encode()) > NAME_MAX:
+        raise InputError(f"the name is longer than {NAME_MAX} bytes", where, fix)
+    if not NAME.fullmatch(name):
+        raise InputError("FreeBSD would misread the name", where, fix)
+    if name in RESERVED:
+        raise InputError("the name is reserved", where, "Choose another")
+    return name
+
+
+def _check_path(path: str, where: str) -> None:
+    if not path.startswith("/") or os.path.normpath(path) != path or path == "/":
+        raise InputError(f"{path!r} is not a clean absolute path", where, "No '..', '//' or trailing slash")
+    if len(path.encode()) > 1023 or any(ord(char) < 32 for char in path):
+        raise InputError(f"{path!r} is too long or holds control characters", where, "At most 1023 bytes")
+
+
+def _size(value: Any, where: str) -> Optional[int]:
+    if value in (None, "", "none"):
+        return None
+    try:
+        return amount(str(value))
+    except ValueError as error:
+        raise InputError(f"{value!r} is not a size", where, "A number of bytes, with k, m, g or t") from error
+
+
+def _flavour(value: Any, storage_path: str) -> Optional[str]:
+    """Where a flavour's tree is on the host: a path, or a name below the storage."""
+    if not value:
+        return None
+    return str(value) if str(value).startswith("/") else f"{storage_path}/flavours/{value}"
+
+
+def _params(options: Mapping[str, Any], path: str, network: Params, where: str) -> Params:
+    """Everything that goes into jail.conf(5) and does not depend on the host."""
+    name = str(options["name"])
+    found: Params = {
+        "path": [path],
+        "host.hostname": [str(options.get("hostname") or name)],
+        **network,
+        "persist": ["true"],
+        "exec.clean": ["true"],
+        "exec.consolelog": [CONSOLE_LOG.format(name=name)],
+        "mount.devfs": ["true"],
+    }
+    if options.get("root") != "empty":
+        found["exec.start"] = ["/bin/sh /etc/rc"]
+        found["exec.stop"] = ["/bin/sh /etc/rc.shutdown jail"]
+    if options.get("fib") is not None:
+        found["exec.fib"] = table.check("exec.fib", options["fib"], f"{where}, fib")
+    for key, value in (options.get("exec") or {}).items():
+        full = key if key.startswith("exec.") else f"exec.{key}"
+        found[full] = table.check(full, value, f"{where}, exec.{key}")
+    for key, value in (options.get("params") or {}).items():
+        here = f"{where}, params"
+        if key in OWN_OPTION:
+            raise InputError(f"{key} has an option of its own", here, f"Use {OWN_OPTION[key]}")
+        found[table.canonical(key)] = table.check(key, value, here)
+    for group in ("meta", "env"):
+        _gather_keys(found, group)
+    asked = _cpuset(options.get("cpuset"), where)
+    if asked is not None:
+        # The kernel forgets a jail's CPU set with the jail; the hook sets it anew at every start.
+        found.setdefault("exec.created", []).append(f"{CPUSET_HOOK}{asked} -j {name}")
+    return {key: value for key, value in found.items() if value or not key.startswith("exec.")}
+
+
+def _gather_keys(found: Params, group: str) -> None:
+    """Put ``meta.KEY`` beside a whole ``meta`` into it: the kernel holds one text."""
+    names = [name for name in found if name.startswith(f"{group}.")]
+    if group not in found or not names:
+        return
+    keys = {name[len(group) + 1:]: found.pop(name)[-1] for name in names}
+    lines = [line for line in found[group][-1].split("\n") if line and line.partition("=")[0] not in keys]
+    found[group] = ["\n".join([*lines, *(f"{key}={value}" for key, value in keys.items())])]
+
+
+def _cpuset(value: Any, where: str) -> Optional[str]:
+    if value is None:
+        return None
+    try:
+        cpulist(str(value))
+    except ValueError as error:
+        raise InputError(f"{value!r} is not a list of CPUs", f"{where}, cpuset", "Such as 0-3,6") from error
+    return str(value)

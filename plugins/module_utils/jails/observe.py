@@ -62,6 +62,14 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
     host.guard(seen.roots)
     for jail in jails:
         _look_at(host, seen, jail, aspects)
+    _look_for_paths(host, seen, jails, storage_path)
+    for aspect in aspects:
+        aspect.observe(host, seen, jails)
+    return seen
+
+
+def _look_for_paths(host: Host, seen: Observed, jails: Sequence[Jail], storage_path: str) -> None:
+    """Which of the places that roots, bases, flavours and time zones should be at are there."""
     paths = {jail.base_path(storage_path) for jail in jails if jail.base} | {storage_path}
     for name, facts in seen.marks().items():
         paths |= {str(facts.get("path")), partial(str(facts.get("path"))), private(storage_path, name)}
@@ -78,9 +86,6 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
         zones = {jail.inside.timezone for jail in jails if jail.inside.timezone is not None}
         seen.missing_zones = {zone for zone in zones if host.lstat(f"{inside.ZONES}/{zone}") is None}
     seen.has_pkg = host.lstat("/usr/local/sbin/pkg") is not None
-    for aspect in aspects:
-        aspect.observe(host, seen, jails)
-    return seen
 
 
 def _tops(seen: Observed, dataset: Optional[str]) -> List[str]:

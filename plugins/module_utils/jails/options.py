@@ -31,7 +31,7 @@ JAIL: Dict[str, Dict[str, Any]] = {
     "devfs_ruleset": {"type": "str"},
     "fib": {"type": "int"},
     "cpuset": {"type": "str"},
-    "limits": {"type": "dict"},
+    **{option: dict(spec) for aspect in ASPECTS for option, spec in aspect.options.items()},
     "boot": {"type": "bool", "default": True},
     "boot_order": {"type": "int", "default": 100},
     "boot_style": {"type": "str", "choices": ["jail_conf", "rc_conf"]},
@@ -42,11 +42,9 @@ JAIL: Dict[str, Dict[str, Any]] = {
     "aliases": {"type": "dict"},
     "authorized_keys": {"type": "list", "elements": "str", "no_log": False},
     "flavour": {"type": "str"},
-    "packages": {"type": "list", "elements": "str"},
     "restart": {"type": "str", "default": "never", "choices": ["never", "if_needed", "always"]},
     "adopt": {"type": "bool", "default": False},
     "destroy_snapshots": {"type": "bool", "default": False},
-    **{option: dict(spec) for aspect in ASPECTS for option, spec in aspect.options.items()},
 }
 
 HOST: Dict[str, Dict[str, Any]] = {

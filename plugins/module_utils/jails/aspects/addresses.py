@@ -6,14 +6,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Iterable, List, Optional, Sequence
+from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import params, runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Address, Jail
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Address, Jail, Params
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene
 
 NETWORK = ("vnet", "ip4", "ip6")
@@ -105,3 +105,40 @@ def _address_step(name: str, param: str, old: List[Address], new: List[Address],
         lambda host: runtime.bring_addresses(host, name, param, old, new), None, f"jail {name}, running",
         f"{param}: {', '.join(now)}\n", f"{param}: {', '.join(address.ip for address in new)}\n",
     )
+
+
+def _of_family(option: Any, family: str, interface: Optional[str], where: str) -> Tuple[Address, ...]:
+    texts = [option] if isinstance(option, str) else list(option or [])
+    found = []
+    for text in texts:
+        address = Address.parse(str(text), interface, f"{where}, {family}")
+        if (address.family == "inet6") != (family == "ip6"):
+            raise InputError(f"{address.ip} is of the other family", f"{where}, {family}", "Use ip4 and ip6 for each")
+        found.append(address)
+    return tuple(found)
+
+
+def declared(options: Mapping[str, Any], where: str) -> Tuple[Params, Tuple[Address, ...]]:
+    """The parameters of the jail's network, addresses aside, and the addresses."""
+    found: Params = {}
+    addresses: List[Address] = []
+    vnet = bool(options.get("vnet"))
+    for family in ("ip4", "ip6"):
+        option = options.get(family)
+        if option in ("inherit", "none", "disable", ["inherit"], ["none"], ["disable"]):
+            word = option if isinstance(option, str) else option[0]
+            found[family] = ["inherit" if word == "inherit" else "disable"]
+        else:
+            addresses.extend(_of_family(option, family, options.get("interface"), where))
+    if vnet and (addresses or found):
+        raise InputError(
+            "a vnet jail has its own network stack, ip4 and ip6 do not apply", where,
+            "Set addresses inside (rc_conf: ifconfig_...), or drop vnet",
+        )
+    if vnet:
+        found["vnet"] = ["new"]
+    if options.get("vnet_interfaces"):
+        if not vnet:
+            raise InputError("vnet_interfaces without vnet", where, "Set vnet: true")
+        found["vnet.interface"] = [str(name) for name in options["vnet_interfaces"]]
+    return found, tuple(addresses)

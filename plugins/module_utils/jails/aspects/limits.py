@@ -9,30 +9,60 @@ ours in rctl.conf ends in a comment; rc.d/rctl reads only its first word.
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Dict, FrozenSet, List, Mapping, Sequence
+from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import params
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Rule
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import RCTL_CONF
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Scene, SharedFiles
 
 SIGN = " # cellblock.jails"
+RESOURCES = frozenset(
+    "cputime datasize stacksize coredumpsize memoryuse memorylocked maxproc openfiles vmemoryuse pseudoterminals "
+    "swapuse nthr msgqqueued msgqsize nmsgq nsem nsemop nshm shmsize wallclock pcpu readbps writebps readiops "
+    "writeiops".split()
+)
+RATES = frozenset(("readbps", "writebps", "readiops", "writeiops"))
+UNDENIABLE = RATES | {"cputime", "wallclock"}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A resource limit of a jail, as in rctl(8): ``jail:NAME:resource:action=amount``."""
+
+    resource: str
+    action: str
+    amount: int
+
+    def text(self, name: str) -> str:
+        """The rule as rctl(8) lists it."""
+        return f"jail:{name}:{self.resource}:{self.action}={self.amount}"
 
 
 class Limits(Always):
     """What a jail may use, see rctl(8); rules made by others stay."""
 
     name = "limits"
+    options = {"limits": {"type": "dict"}}
+
+    def declare(self, jail: Jail, options: Mapping[str, Any]) -> Tuple[Rule, ...]:
+        """The rules."""
+        return _rules(options["limits"], f"jail {jail.name}")
 
     def prepare(self, change: Change) -> List[Step]:
         """Bring the kernel's rules to what is declared."""
         jail = change.jail
-        if change.scene.seen.rules is None and jail.limits:
+        if change.scene.seen.rules is None and _of(jail):
             change.scene.warnings.append(f"jail {jail.name}: its limits wait for a reboot with kern.racct.enable=1, see rctl(8)")
-        return _rule_steps(change.scene, jail.name, jail.limits)
+        return _rule_steps(change.scene, jail.name, _of(jail))
 
     def remove(self, change: Change) -> List[Step]:
         """They go with the jail."""
@@ -41,15 +71,40 @@ class Limits(Always):
     def settle(self, scene: Scene, changes: Sequence[Change], failed: FrozenSet[str], files: SharedFiles) -> List[Step]:
         """The next boot has those of the jails that came to be."""
         lost = {change.jail.name for change in changes if change.is_new and change.jail.name in failed}
-        wanted = {change.jail.name: () if change.jail.name in lost else change.jail.limits for change in changes}
+        wanted = {change.jail.name: () if change.jail.name in lost else _of(change.jail) for change in changes}
         text = files.text(RCTL_CONF, scene.seen.rctl_conf or None) or ""
         files.put(RCTL_CONF, _with_rules(text, wanted) or None)
         return []
 
     def reboot_waits(self, scene: Scene, changes: Sequence[Change]) -> Sequence[str]:
         """The kernel counts only when it was booted so."""
-        waiting = any(change.jail.limits for change in changes) and scene.seen.rules is None
+        waiting = any(_of(change.jail) for change in changes) and scene.seen.rules is None
         return ["kern.racct.enable"] if waiting else []
+
+
+def _rules(given: Mapping[str, Any], where: str) -> Tuple[Rule, ...]:
+    rules = []
+    for resource, value in given.items():
+        here = f"{where}, limits.{resource}"
+        if resource not in RESOURCES:
+            raise InputError(f"{resource!r} is not a resource", here, params.nearest(resource, RESOURCES))
+        spec = value if isinstance(value, Mapping) else {"amount": value}
+        action = str(spec.get("action", "throttle" if resource in RATES else "deny"))
+        if action == "deny" and resource in UNDENIABLE:
+            raise InputError("rctl(8) cannot deny this resource", here, "Give an action: log, devctl, or a signal")
+        if action == "throttle" and resource not in RATES:
+            raise InputError("only readbps, writebps, readiops and writeiops can be throttled", here, "Use deny")
+        if not re.fullmatch(r"deny|log|devctl|throttle|sig[a-z0-9]+", action):
+            raise InputError(f"{action!r} is not an action", here, "Use deny, log, devctl, throttle or sigNAME")
+        try:
+            rules.append(Rule(resource, action, amount(str(spec["amount"]))))
+        except (KeyError, ValueError) as error:
+            raise InputError(f"{spec.get('amount')!r} is not an amount", here, "A number, with k, m, g or t") from error
+    return tuple(sorted(rules, key=lambda rule: rule.resource))
+
+
+def _of(jail: Jail) -> Tuple[Rule, ...]:
+    return tuple(jail.own.get("limits", ()))
 
 
 @lru_cache(maxsize=1)

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
-from typing import List, Mapping, Optional
+import os.path
+from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import roots
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
@@ -38,3 +40,30 @@ class Mounts(Always):
     def prepare(self, change: Change) -> List[Step]:
         """Make the mount points."""
         return roots.make_mount_points(change.jail, change.files)
+
+
+def declared(given: Sequence[Any], path: str, where: str) -> Tuple[fstab.Entry, ...]:
+    entries = []
+    for number, value in enumerate(given, 1):
+        here = f"{where}, mounts[{number}]"
+        try:
+            entry = fstab.parse_line(value) if isinstance(value, str) else _mount(value, path)
+        except (KeyError, ValueError) as error:
+            raise InputError(f"not a mount: {error}", here, "Give an fstab(5) line, or src, dest and type") from error
+        if entry is None:
+            raise InputError("an empty mount", here, "Give an fstab(5) line, or src, dest and type")
+        if os.path.normpath(entry.file) != entry.file or not entry.file.startswith(path + "/"):
+            raise InputError(
+                f"{entry.file} is not below the jail's root {path}", here, "Mount points are paths of the host"
+            )
+        entries.append(entry)
+    return tuple(entries)
+
+
+def _mount(value: Mapping[str, Any], path: str) -> fstab.Entry:
+    dest = str(value["dest"])
+    kind = str(value.get("type") or "nullfs")
+    return fstab.Entry(
+        str(value.get("src") or kind), os.path.normpath(f"{path}/{dest.lstrip('/')}"), kind,
+        str(value.get("opts") or "rw"), 0, 0,
+    )

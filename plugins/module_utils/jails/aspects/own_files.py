@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
-from typing import List
+import re
+from typing import Any, List, Mapping, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.rc_conf import NAME as RC_NAME
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import inside
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import BASE_ROOTS, Inside
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change
 
 
@@ -29,3 +32,34 @@ class OwnFiles(Always):
         """Bring them to what is declared."""
         jail = change.jail
         return inside.plan(jail.path, jail.name, jail.inside, change.scene.seen.resolv_conf, change.files, change.live)
+
+
+def declared(options: Mapping[str, Any], where: str) -> Inside:
+    rc_conf = options.get("rc_conf") or {}
+    for key in rc_conf:
+        if not RC_NAME.fullmatch(key):
+            raise InputError(f"{key!r} is not a variable's name", f"{where}, rc_conf", "Letters, digits and '_'")
+    keys = options.get("authorized_keys")
+    password = options.get("root_password")
+    if password is not None and (":" in password or "\n" in password or not (password.startswith(("$", "*")))):
+        raise InputError(
+            "root_password is not a crypt(3) hash", where, "Give a hash such as $6$..., or '*' to lock the account"
+        )
+    zone = options.get("timezone")
+    if zone is not None and not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", zone):
+        raise InputError(f"{zone!r} is not a time zone", f"{where}, timezone", "Such as Europe/Athens or UTC")
+    return Inside(
+        fstab="" if str(options.get("root") or "thin") in BASE_ROOTS else None,
+        rc_conf={key: _rc_value(value) for key, value in rc_conf.items()},
+        resolv_conf=options.get("resolv_conf"),
+        timezone=zone,
+        root_password=password,
+        aliases={str(key): str(value) for key, value in (options.get("aliases") or {}).items()},
+        authorized_keys=None if keys is None else tuple(str(key).strip() for key in keys),
+    )
+
+
+def _rc_value(value: Any) -> Optional[str]:
+    if value is None:
+        return None
+    return ("YES" if value else "NO") if isinstance(value, bool) else str(value)

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Optional, Sequence
+from typing import Any, List, Mapping, Optional, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
@@ -20,26 +20,27 @@ class Packages(Aspect):
     """By pkg(8) of the host, when they join the list; the mark knows which were."""
 
     name = "packages"
+    options = {"packages": {"type": "list", "elements": "str"}}
 
-    def concerns(self, jails: Sequence[Jail], marks: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Only when some are declared."""
-        return any(jail.packages for jail in jails)
+    def declare(self, jail: Jail, options: Mapping[str, Any]) -> Optional[Tuple[str, ...]]:
+        """Their names."""
+        return tuple(options["packages"]) or None
 
     def define(self, scene: Scene, jail: Jail, old: Optional[Definition], draft: Draft) -> None:
         """The list goes into the mark."""
-        if jail.packages:
-            draft.meta["packages"] = sorted(jail.packages)
+        if self.name in jail.own:
+            draft.meta["packages"] = sorted(jail.own[self.name])
 
     def check(self, change: Change) -> None:
         """The host must have pkg(8)."""
-        if change.jail.packages and not change.scene.seen.has_pkg:
+        if self.name in change.jail.own and not change.scene.seen.has_pkg:
             raise InputError("packages need pkg(8) on the host", f"jail {change.jail.name}", "Run 'pkg bootstrap' there")
 
     def after_start(self, change: Change) -> List[Step]:
         """Install those that are new in the list."""
         name = change.jail.name
         had = change.old.meta.get("packages", ()) if change.old is not None else ()
-        missing = sorted(set(change.jail.packages) - set(had))
+        missing = sorted(set(change.jail.own.get(self.name, ())) - set(had))
         if not missing or not change.ends_running:
             return []
 
