@@ -232,7 +232,7 @@ base:
 from typing import Any, Dict, List
 
 from ansible_collections.cellblock.jails.plugins.module_utils.bases import planning as basejail
-from ansible_collections.cellblock.jails.plugins.module_utils.bases.sources import Base
+from ansible_collections.cellblock.jails.plugins.module_utils.bases.base import Base
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION, serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module

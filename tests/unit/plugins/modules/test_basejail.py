@@ -19,7 +19,8 @@ import yaml
 
 from ansible_collections.cellblock.jails.plugins.doc_fragments.attributes import ModuleDocFragment
 from ansible_collections.cellblock.jails.plugins.module_utils.bases import planning as basejail
-from ansible_collections.cellblock.jails.plugins.module_utils.bases.sources import Base, manifest
+from ansible_collections.cellblock.jails.plugins.module_utils.bases.base import Base
+from ansible_collections.cellblock.jails.plugins.module_utils.bases.sets import manifest
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.ask import version
