@@ -63,21 +63,15 @@ class Tree:
 
     def _top(self) -> int:
         """A descriptor of the directory itself; the way to it leads from the outermost jail's root down, over no link."""
-        handle = self._open(self._outer, ENTERED, None, self.path)
+        handle = _open(self._outer, ENTERED, None, self.path)
         try:
             for part in self._real[len(self._outer):].split("/"):
                 if part:
-                    handle = self._step(handle, part, self.path)
+                    handle = _step(handle, part, self.path)
         except BaseException:
             os.close(handle)
             raise
         return handle
-
-    def _step(self, handle: int, part: str, shown: str) -> int:
-        """The descriptor of a directory in one; the old one is closed."""
-        below = self._open(part, ENTERED, handle, shown)
-        os.close(handle)
-        return below
 
     @contextlib.contextmanager
     def _parent(self, path: str, make: bool = False) -> Iterator[Tuple[int, str]]:
@@ -91,17 +85,10 @@ class Tree:
                 if make:
                     with contextlib.suppress(FileExistsError):
                         os.mkdir(part, 0o755, dir_fd=handle)
-                handle = self._step(handle, part, "/".join([self.path, *parts[:depth]]))
+                handle = _step(handle, part, "/".join([self.path, *parts[:depth]]))
             yield handle, parts[-1]
         finally:
             os.close(handle)
-
-    @staticmethod
-    def _open(name: str, flags: int, parent: Optional[int], shown: str) -> int:
-        try:
-            return os.open(name, flags, dir_fd=parent)
-        except OSError as error:
-            _refuse(error, shown)
 
     def look(self, path: str, limit: int = LIMIT) -> Entry:
         """What is at a path. Never blocks, never follows a link; a file's text up to ``limit`` bytes."""
@@ -243,11 +230,25 @@ class Tree:
             handle = self._top()
         else:
             with self._parent(path) as (parent, name):
-                handle = self._open(name, ENTERED, parent, f"{self.path}/{path.lstrip('/')}")
+                handle = _open(name, ENTERED, parent, f"{self.path}/{path.lstrip('/')}")
         try:
             return sorted(os.listdir(handle))
         finally:
             os.close(handle)
+
+
+def _open(name: str, flags: int, parent: Optional[int], shown: str) -> int:
+    try:
+        return os.open(name, flags, dir_fd=parent)
+    except OSError as error:
+        _refuse(error, shown)
+
+
+def _step(handle: int, part: str, shown: str) -> int:
+    """The descriptor of a directory in one; the old one is closed."""
+    below = _open(part, ENTERED, handle, shown)
+    os.close(handle)
+    return below
 
 
 def _read(handle: int, shown: str, limit: int) -> Entry:
