@@ -57,6 +57,7 @@ options:
       - name: ansible_jail_privilege_escalation
     env:
       - name: ANSIBLE_JAIL_PRIVILEGE_ESCALATION
+      - name: CELLBLOCK_JAILS_PRIVILEGE_ESCALATION
     ini:
       - section: jexec_connection
         key: privilege_escalation
@@ -67,12 +68,17 @@ options:
     vars:
       - name: ansible_jail_escalation_user
   escalation_password:
-    description: The password that doas, sudo or another become plugin asks for on the host.
+    description:
+      - The password that doas, sudo or another become plugin asks for on the host.
+      - It is given to whoever asks before the host itself says that the escalation is behind us, and to nobody after.
+        A shell says so as root, so the rule must allow C(/bin/sh), or the wrapper of the role
+        P(cellblock.jails.host_prepare#role), which says so itself.
     type: string
     vars:
       - name: ansible_jail_escalation_password
     env:
       - name: ANSIBLE_JAIL_ESCALATION_PASSWORD
+      - name: CELLBLOCK_JAILS_ESCALATION_PASSWORD
   escalation_flags:
     description: Flags in place of the tool's usual ones.
     type: string
@@ -157,6 +163,29 @@ options:
     ini:
       - section: jexec_connection
         key: masters
+  host_user:
+    description: The ssh user, for hosts that do not say so themselves by C(ansible_user); a credential of AWX sets it.
+    type: string
+    env:
+      - name: CELLBLOCK_JAILS_USER
+  host_private_key_file:
+    description: The ssh key, for hosts that do not say so themselves.
+    type: path
+    env:
+      - name: CELLBLOCK_JAILS_PRIVATE_KEY_FILE
+  output_limit:
+    description:
+      - The most bytes of a command's output that are kept; a command that says more fails. 0 for any.
+      - A file that is fetched may be as long as it is.
+    type: integer
+    default: 268435456
+    vars:
+      - name: ansible_jail_output_limit
+    env:
+      - name: ANSIBLE_JAIL_OUTPUT_LIMIT
+    ini:
+      - section: jexec_connection
+        key: output_limit
 notes:
   - With O(escalation_password) and doas, which reads a password from a terminal only, there is no pipelining.
   - A O(ignore:control_path) of your own turns the spreading over several connections off.
@@ -188,111 +217,26 @@ EXAMPLES = r"""
 """
 
 import contextlib
-import difflib
 import io
-import os
-import re
-import secrets
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from ansible.errors import AnsibleAuthenticationFailure, AnsibleConnectionFailure, AnsibleError
 from ansible.module_utils.common.text.converters import to_bytes, to_text
 from ansible.plugins.connection.ssh import Connection as SshConnection
-from ansible.utils.display import Display
-from ansible.utils.path import makedirs_safe, unfrackpath
 
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, InputError
-from ansible_collections.cellblock.jails.plugins.plugin_utils import remote, survey
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.plugin_utils import diagnosis, remote, transfer
+from ansible_collections.cellblock.jails.plugins.plugin_utils.entering import Answer, Entrance, Order, Settings
 from ansible_collections.cellblock.jails.plugins.plugin_utils.escalation import Escalation
 from ansible_collections.cellblock.jails.plugins.plugin_utils.homes import ASKED, Homes
-from ansible_collections.cellblock.jails.plugins.plugin_utils.slots import Slots
-from ansible_collections.cellblock.jails.plugins.plugin_utils.talk import Rung, Talk
-
-display = Display()
-
-NO_PYTHON = re.compile(rb"python[0-9.]*['\"]?: (?:command )?(?:not found|No such file)")
-NO_JAIL = re.compile(r"jexec: jail (?:\"(?P<name>.*)\"|(?P<jid>\d+)) not found|jail_attach\(.*\): Invalid argument")
-# `jexec -l` goes to the user's home first; those of nobody, www and their like are never there.
-NO_HOME = re.compile(r"^jexec: chdir: (/.*): [^:]*$", re.MULTILINE)
-# What is said on the way into a jail, what it means, and how to mend it.
-REFUSALS: tuple[tuple[str, str, str], ...] = (
-    (
-        r"jexec: (?P<it>.*): no such user",
-        "there is no user {it} in the jail",
-        "Make it there (as root: pw useradd {it}), or set ansible_jail_user or become_user to one that exists",
-    ),
-    (
-        r"chroot: (?P<it>/bin/sh|/usr/bin/env): .*",
-        "there is no {it} below the jail's root; a thin jail has its base only while it runs",
-        "Set ansible_jail_stopped to start",
-    ),
-    (
-        r"jexec: execvp: (?P<it>.*?): .*",
-        "there is no {it} in the jail",
-        "An empty root needs a base first; see the basejail module",
-    ),
-    (
-        r"jexec: jail_attach.*: Operation not permitted|jexec:.*Operation not permitted",
-        "the ssh user is not root on the host, and nothing makes it root",
-        "Set ansible_jail_privilege_escalation to doas or sudo, or ansible_user to root",
-    ),
-    (
-        r"(?P<it>doas|sudo)(?:: (?:command )?not found|: No such file.*)|.*: (?P<that>doas|sudo): not found",
-        "escalation was refused, the host has no such tool",
-        "Install it on the host, or set ansible_jail_privilege_escalation to none, doas or sudo",
-    ),
-    (
-        r"doas: .*",
-        "escalation was refused by doas",
-        "Give the ssh user a rule in the host's doas.conf, such as: permit nopass {user} as root cmd {jexec}",
-    ),
-    (
-        r"sudo: .*|.*not (?:allowed to execute|in the sudoers file).*|Sorry, user .*",
-        "escalation was refused by sudo",
-        "Give the ssh user a rule in the host's sudoers, such as: {user} ALL=(root) NOPASSWD: {jexec}",
-    ),
-    (
-        r".*jexec: (?:Command |command )?not found.*|.*jexec: No such file.*",
-        "the host has no jexec(8)",
-        "With pkgbase, install the package FreeBSD-jail on the host; or set ansible_jail_jexec",
-    ),
-)
-
-
-@dataclass
-class Order:
-    """One command or transfer.
-
-    :param script: what the jail's shell is to run.
-    :param user: the user in the jail; None for root.
-    :param source: opens what is sent.
-    :param sink: where output goes instead of memory.
-    :param rung: the jail's own escalation.
-    :param terminal: ask for a terminal.
-    """
-
-    script: str
-    user: str | None
-    source: Any = None
-    sink: Any = None
-    rung: Rung | None = None
-    terminal: bool = False
-
-
-@dataclass
-class Answer:
-    """What came of it; ``entered`` says whether the jail was."""
-
-    rc: int
-    out: bytes
-    err: bytes
-    entered: bool
+from ansible_collections.cellblock.jails.plugins.plugin_utils.sharing import Ends, Masters
+from ansible_collections.cellblock.jails.plugins.plugin_utils.shown import shown
+from ansible_collections.cellblock.jails.plugins.plugin_utils.talk import Gate, Talk
 
 
 class Connection(SshConnection):  # type: ignore[misc]
-    """ssh to the host, jexec into the jail."""
+    """ssh to the host, jexec into the jail: what core calls, and what its ssh plugin calls of its own."""
 
     transport = "cellblock.jails.jexec"
 
@@ -300,11 +244,9 @@ class Connection(SshConnection):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._for_ssh = False
         self._want_terminal = False
-        self._shard = 0
-        self._slots: Slots | None = None
-        self._root: str | None = None
-        self._no_home: dict[str, str] = {}  # users without a home in the jail, and where it would be
-        self._create_control_path = self._path_of_master
+        self._masters = Masters(self._ends)
+        self._entrance = Entrance(self._settings, self._ssh, lambda: self._shell)
+        self._create_control_path = self._masters.path
 
     # -- options
 
@@ -314,7 +256,18 @@ class Connection(SshConnection):  # type: ignore[misc]
             return super().get_option("jail_user", hostvars) or "root"
         if option == "host":
             return self._jail_host()
-        return super().get_option(option, hostvars)
+        value = super().get_option(option, hostvars)
+        fallback = {"remote_user": "host_user", "private_key_file": "host_private_key_file"}.get(option)
+        return super().get_option(fallback, hostvars) or value if fallback and not value else value
+
+    @contextlib.contextmanager
+    def _as_ssh(self) -> Iterator[None]:
+        """Within, ``remote_user`` is the one that logs in on the host."""
+        self._for_ssh = True
+        try:
+            yield
+        finally:
+            self._for_ssh = False
 
     def _jail_host(self) -> str:
         given = super().get_option("jail_host")
@@ -332,9 +285,24 @@ class Connection(SshConnection):  # type: ignore[misc]
         except InputError as error:
             raise AnsibleError(str(error)) from error
 
+    def _place(self) -> diagnosis.Place:
+        with self._as_ssh():
+            user, port = self.get_option("remote_user"), self.get_option("port")
+        return diagnosis.Place(self._jail_name(), self._jail_host(), str(user or ""), int(port) if port else None)
+
+    def _ends(self) -> Ends:
+        with self._as_ssh():
+            host, port, user = self._jail_host(), self.get_option("port"), self.get_option("remote_user")
+        return Ends(
+            host, port, user, self.get_option("control_path_dir"),
+            int(self.get_option("sessions_per_master")), int(self.get_option("masters")), float(self.get_option("timeout")),
+        )
+
     def _escalation(self) -> Escalation:
-        method = str(self.get_option("privilege_escalation"))
-        if method == "auto" and super().get_option("remote_user") == "root":
+        method = str(self.get_option("privilege_escalation") or "auto")
+        with self._as_ssh():
+            user = self.get_option("remote_user")
+        if method == "auto" and user == "root":
             method = "none"
         return Escalation(
             method,
@@ -342,6 +310,14 @@ class Connection(SshConnection):  # type: ignore[misc]
             self.get_option("escalation_password"),
             self.get_option("escalation_flags"),
             self.get_option("escalation_executable"),
+        )
+
+    def _settings(self) -> Settings:
+        return Settings(
+            self._place(), self._escalation(), str(self.get_option("jexec_executable")),
+            remote.Environment(self.get_option("jail_path"), self.get_option("jail_locale")),
+            self.get_option("stopped"), self.get_option("jail_root"),
+            float(self.get_option("timeout")), int(self.get_option("output_limit")),
         )
 
     def is_pipelining_enabled(self, wrap_async: bool = False) -> bool:
@@ -358,9 +334,7 @@ class Connection(SshConnection):  # type: ignore[misc]
 
     def _home(self, cmd: str) -> tuple[int, bytes, bytes]:
         """Root's home in the jail."""
-        base = self._socket(0)
-        makedirs_safe(os.path.dirname(base), 0o700)
-        homes, jail = Homes(f"{base}.homes"), self._jail_name()
+        homes, jail = Homes(self._masters.beside("homes")), self._jail_name()
         known = homes.get(jail)
         if known is not None:
             return 0, to_bytes(known + "\n"), b""
@@ -373,61 +347,17 @@ class Connection(SshConnection):  # type: ignore[misc]
     def _execute(self, cmd: str, in_data: bytes | None, sudoable: bool) -> tuple[int, bytes, bytes]:
         cmd, user = self._jexec_become(cmd)
         success = getattr(self.become, "success", "") if sudoable and user is None else ""
-        rung = Rung(self.become, to_bytes(success)) if success and success in cmd else None
         order = Order(
             cmd,
             user or self.get_option("jail_user"),
             (lambda: io.BytesIO(to_bytes(in_data))) if in_data else None,
-            rung=rung,
+            gate=Gate(to_bytes(success), self.become) if success and success in cmd else None,
             terminal=bool(not in_data and sudoable and self.get_option("use_tty")),
         )
-        answer = self._reach(order)
-        if answer.rc == 127 and NO_PYTHON.search(answer.out + answer.err):
-            answer.err += to_bytes(self._no_python())
+        answer = self._entrance.reach(order)
+        if answer.rc == 127 and diagnosis.NO_PYTHON.search(answer.out + answer.err):
+            answer.err += to_bytes(diagnosis.no_python(self._place(), self._entrance.root))
         return answer.rc, answer.out, answer.err
-
-    def _file_transport_command(self, in_path: str, out_path: str, sftp_action: str) -> tuple[int, bytes, bytes]:
-        """Stream a file through jexec; sftp and scp would end on the host."""
-        move = self._put if sftp_action == "put" else self._fetch
-        answer = move(to_text(in_path), to_text(out_path))
-        if answer.rc != 0:
-            said = to_text(answer.err + answer.out).strip() or f"exit code {answer.rc}"
-            raise AnsibleError(
-                f"Failed to transfer {to_text(in_path)} to {to_text(out_path)}, jail {self._jail_name()}: {said}"
-            )
-        return answer.rc, answer.out, answer.err
-
-    def _put(self, in_path: str, out_path: str) -> Answer:
-        local = to_bytes(in_path, errors="surrogate_or_strict")
-        size, token = os.stat(local).st_size, secrets.token_hex(8)
-        script = remote.put(out_path, size, token, self._escalation().terminal)
-        return self._reach(Order(script, self.get_option("jail_user"), source=lambda: open(local, "rb")))
-
-    def _fetch(self, in_path: str, out_path: str) -> Answer:
-        local = to_bytes(out_path, errors="surrogate_or_strict")
-        order = Order(remote.fetch(in_path), self.get_option("jail_user"))
-        if os.path.exists(local) and not os.path.isfile(local):
-            raise AnsibleError(f"{out_path} is not a regular file")
-        temporary = os.path.join(os.path.dirname(local), b".cellblock-" + secrets.token_hex(8).encode())
-        try:
-            with open(temporary, "xb") as order.sink:
-                answer = self._reach(order)
-            if answer.rc == 0:
-                os.replace(temporary, local)
-        finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(temporary)
-        return answer
-
-    def reset(self) -> None:
-        """Close every master connection of the host that this plugin may have opened."""
-        for shard in range(self._most_masters()):
-            self._shard = shard
-            if shard == 0 or os.path.exists(self._socket(shard)):
-                super().reset()
-        self._shard = 0
-
-    # -- into the jail
 
     def _jexec_become(self, cmd: str) -> tuple[str, str | None]:
         """Take the become plugin's mark out of a command; gives the user that it asks for."""
@@ -436,73 +366,38 @@ class Connection(SshConnection):  # type: ignore[misc]
             return cmd, None
         return cmd.replace(f"{mark()} ", "", 1), str(self.become.get_option("become_user") or "root")
 
-    def _reach(self, order: Order, sought: bool = False) -> Answer:
-        """Take an order to the jail; raise when the jail could not be entered.
+    def _file_transport_command(self, in_path: str, out_path: str, sftp_action: str) -> tuple[int, bytes, bytes]:
+        """Stream a file through jexec; sftp and scp would end on the host."""
+        move = transfer.put if sftp_action == "put" else transfer.fetch
+        answer: Answer = move(self._entrance, self.get_option("jail_user"), to_text(in_path), to_text(out_path))
+        if answer.rc != 0:
+            said = shown(to_text(answer.err + answer.out).strip()) or f"exit code {answer.rc}"
+            raise AnsibleError(
+                f"Failed to transfer {to_text(in_path)} to {to_text(out_path)}, jail {self._jail_name()}: {said}"
+            )
+        return answer.rc, answer.out, answer.err
 
-        :param sought: whether a way to a jail that was not there has been found before.
-        """
-        answer = self._attempt(order)
-        if answer.entered or answer.rc == 0:
-            return answer
-        said = to_text(answer.err + answer.out)
-        missing = NO_HOME.search(said)
-        if missing and order.user and order.user not in self._no_home:
-            self._no_home[order.user] = missing[1]
-            return self._reach(order, sought)
-        if not sought and NO_JAIL.search(said) and self._find_a_way(order):
-            return self._reach(order, True)
-        raise self._refusal(said, answer.rc)
+    def reset(self) -> None:
+        """Close every master connection of the host that this plugin may have opened."""
+        for _master in self._masters.every():
+            super().reset()
 
-    def _attempt(self, order: Order) -> Answer:
-        """Once through ssh, the host's escalation and jexec."""
-        mark = f"cellblock-in-{secrets.token_hex(8)}"
-        escalation = self._escalation()
-        data = order.source is not None or order.sink is not None
-        terminal = (
-            order.terminal
-            or escalation.terminal
-            or bool(order.rung and order.rung.become.require_tty and order.rung.become.expect_prompt())
-        )
-        environment = remote.Environment(self.get_option("jail_path"), self.get_option("jail_locale"))
-        line = escalation.wrap(
-            self._line(order, environment.script(order.script, mark, terminal and data)), self._shell
-        )
-        rungs = [Rung(escalation.become, to_bytes(mark))] if escalation.asks or (terminal and data) else []
-        waited = bool(rungs)
-        rungs += [order.rung] if order.rung else []
-        talk = None
-        if rungs or data:
-            talk = Talk(rungs, order.source, order.sink, terminal and not data, 2.0 + float(self.get_option("timeout")))
-        rc, out, err = self._ssh(line, talk, terminal)
-        if talk is not None and waited and talk.taken:
-            return Answer(rc, out, err, True)
-        err, entered = _without(err, mark)
-        if not entered:
-            out, entered = _without(out, mark)
-        return Answer(rc, out, err, entered)
+    # -- ssh to the host
 
-    def _line(self, order: Order, script: str) -> str:
-        if self._root is not None:
-            return remote.chroot(self._root, order.user, script)
-        home = self._no_home.get(order.user or "")
-        return remote.jexec(str(self.get_option("jexec_executable")), self._jail_name(), order.user, script, home)
-
-    def _ssh(self, line: str, talk: Talk | None, terminal: bool) -> tuple[int, bytes, bytes]:
-        """One ssh process to the host."""
+    def _ssh(self, line: str, talk: Talk, terminal: bool) -> tuple[int, bytes, bytes]:
+        """One ssh process."""
         self._want_terminal = terminal
+        own_path = bool(self.get_option("control_path"))
         try:
-            with self._session():
+            with contextlib.nullcontext() if own_path else self._masters.session():
                 rc, out, err = super().exec_command(line, in_data=talk, sudoable=False)
         except AnsibleConnectionFailure as error:
-            kind = (
-                AnsibleAuthenticationFailure
-                if isinstance(error, AnsibleAuthenticationFailure)
-                else AnsibleConnectionFailure
-            )
-            raise kind(
-                f"The host {self._jail_host()} of the jail {self._jail_name()} cannot be reached: {error.message} "
-                f"Try: ssh {self._jail_host()} jls"
-            ) from error
+            denied = isinstance(error, AnsibleAuthenticationFailure)
+            place = self._place()
+            raise (AnsibleAuthenticationFailure if denied else AnsibleConnectionFailure)(
+                f"The host {place.host} of the jail {place.jail} cannot be reached {place.login}: "
+                + diagnosis.unreachable(str(error.message), place)
+            ) from None
         finally:
             self._want_terminal = False
         return rc, out, err
@@ -510,168 +405,25 @@ class Connection(SshConnection):  # type: ignore[misc]
     # -- inside core's ssh plugin
 
     def _build_command(self, binary: str, subsystem: str, *other_args: Any) -> list[bytes]:
-        self._for_ssh = True
-        try:
+        with self._as_ssh():
             if self._want_terminal and subsystem == "ssh":
                 other_args = ("-tt", "-o", "EscapeChar=none", *other_args)
             return list(super()._build_command(binary, subsystem, *other_args))
-        finally:
-            self._for_ssh = False
 
     def _bare_run(
         self, cmd: list[bytes], in_data: Any, sudoable: bool = True, checkrc: bool = True
     ) -> tuple[int, bytes, bytes]:
-        talk = in_data if isinstance(in_data, Talk) else None
-        with self._birth():
-            try:
-                rc, out, err = super()._bare_run(cmd, in_data, sudoable=sudoable, checkrc=checkrc)
-            except AnsibleConnectionFailure as error:
-                if talk is None or not talk.err:
-                    raise
-                raise type(error)(f"{error.message} {to_text(talk.err).strip()}") from error
-        return (rc, talk.out + out, talk.err + err) if talk is not None else (rc, out, err)
+        if not isinstance(in_data, Talk):
+            rc, out, err = super()._bare_run(cmd, in_data, sudoable=sudoable, checkrc=checkrc)
+            return rc, out, err
+        persistent = getattr(self, "_persistent", False) and self.control_path
+        with self._masters.birth() if persistent else contextlib.nullcontext():
+            # Core's own words for a failure have what it read itself, which is not all.
+            rc, out, err = super()._bare_run(cmd, in_data, sudoable=sudoable, checkrc=False)
+        return rc, in_data.out + out, in_data.err + err
 
     def _send_initial_data(self, fh: Any, in_data: Any, ssh_process: Any) -> None:
         if isinstance(in_data, Talk):
             in_data.run(fh, ssh_process)
         else:
             super()._send_initial_data(fh, in_data, ssh_process)
-
-    # -- many jails, few connections
-
-    def _path_of_master(self, host: Any, port: Any, user: Any) -> str:
-        """Core asks for it in the place of ``_create_control_path``; the first master is plain ssh's own."""
-        return str(SshConnection._create_control_path(host, port, user, self._shard or None))
-
-    def _socket(self, shard: int) -> str:
-        self._for_ssh = True
-        try:
-            ends = (self._jail_host(), self.get_option("port"), self.get_option("remote_user"))
-        finally:
-            self._for_ssh = False
-        path = SshConnection._create_control_path(*ends, shard or None)
-        return str(path % {"directory": unfrackpath(self.get_option("control_path_dir"))})
-
-    def _most_masters(self) -> int:
-        return int(self.get_option("masters")) or 64
-
-    @contextlib.contextmanager
-    def _session(self) -> Iterator[None]:
-        if self.get_option("control_path"):
-            yield
-            return
-        self._shard = 0
-        base = self._socket(0)
-        makedirs_safe(os.path.dirname(base), 0o700)
-        self._slots = Slots(
-            f"{base}.slots", int(self.get_option("sessions_per_master")), int(self.get_option("masters"))
-        )
-        try:
-            with self._slots.session() as self._shard:
-                yield
-        finally:
-            self._slots.close()
-            self._slots = None
-
-    @contextlib.contextmanager
-    def _birth(self) -> Iterator[None]:
-        if self._slots is None or not getattr(self, "_persistent", False) or not self.control_path:
-            yield
-            return
-        with self._slots.birth(self._shard, self._socket(self._shard), float(self.get_option("timeout"))):
-            yield
-
-    # -- when it does not work
-
-    def _look(self) -> list[dict[str, Any]]:
-        """The jails of the host; none when they cannot be told."""
-        nonce = f"cellblock-{secrets.token_hex(8)}"
-        rc, out, _err = self._ssh(remote.sh(survey.script(nonce)), None, False)
-        try:
-            return survey.read(to_text(out), nonce) if rc == 0 else []
-        except FormatError:
-            return []
-
-    def _find_a_way(self, order: Order) -> bool:
-        """What to do about a jail that is not there: true to try again, otherwise raise."""
-        name, jails = self._jail_name(), self._look()
-        found = next((jail for jail in jails if name in (jail["name"], str(jail["jid"]))), None)
-        host = self._jail_host()
-        if found is None:
-            names = [str(jail["name"]) for jail in jails]
-            near = difflib.get_close_matches(name, names, 1)
-            hint = f"Did you mean {near[0]}? " if near else ""
-            there = f"There are: {', '.join(names[:20])}. " if names else ""
-            raise AnsibleConnectionFailure(
-                f"There is no jail {name} on {host}. {hint}{there}"
-                "Set ansible_jail_name to one that jls shows, or make it."
-            )
-        if found["state"] == "running":
-            return True  # it came back between two questions
-        if found["state"] == "dying":
-            raise AnsibleConnectionFailure(
-                f"The jail {name} on {host} is dying: it was removed, and something still holds it. "
-                "Wait until 'jls -d' no longer shows it, then start it; 'sockstat -j' and 'ps -J' show what is left."
-            )
-        return self._stopped(name, host, found)
-
-    def _stopped(self, name: str, host: str, found: dict[str, Any]) -> bool:
-        choice = self.get_option("stopped")
-        if choice == "chroot":
-            self._root = str(self.get_option("jail_root") or found["path"])
-            return True
-        if choice == "start":
-            start = remote.sh(remote.start(name))
-            escalation = self._escalation()
-            rungs = [Rung(escalation.become, b"cellblock-started")] if escalation.asks else []
-            line = remote.sh(f"echo cellblock-started >&2; {start}")
-            talk = Talk(rungs, keep_open=escalation.terminal) if rungs else None
-            rc, out, err = self._ssh(escalation.wrap(line, self._shell), talk, escalation.terminal)
-            if rc != 0:
-                raise self._refusal(to_text(err + out), rc)
-            return True  # service(8) answers 0 whatever happened; the next attempt tells
-        raise AnsibleConnectionFailure(
-            f"The jail {name} on {host} is stopped. Start it (service jail onestart {name}), "
-            "or set ansible_jail_stopped to start, or to chroot to work below its root."
-        )
-
-    def _refusal(self, said: str, rc: int) -> AnsibleConnectionFailure:
-        """The error for a jail that was not entered."""
-        name, host = self._jail_name(), self._jail_host()
-        said = re.sub(r"^(?:Shared c|C)onnection to .* closed\.\r?$", "", said, flags=re.MULTILINE).strip()
-        where = f"The jail {name} on {host} cannot be entered"
-        if rc < 0:
-            return AnsibleConnectionFailure(
-                f"The connection to the jail {name} on {host} broke: ssh ended by signal {-rc}"
-            )
-        if NO_JAIL.search(said) and self.get_option("stopped") == "start":
-            return AnsibleConnectionFailure(
-                f"{where}: it was started, but does not run. See /var/log/jail_{name}_console.log on the host."
-            )
-        for pattern, meaning, fix in REFUSALS:
-            match = re.search(f"^(?:{pattern})\r?$", said, re.MULTILINE)
-            if match:
-                self._for_ssh = True
-                user = self.get_option("remote_user") or "USER"
-                self._for_ssh = False
-                words = {**match.groupdict(), "user": user, "jexec": self.get_option("jexec_executable")}
-                return AnsibleConnectionFailure(
-                    f"{where}: {meaning.format(**words)}. {fix.format(**words)}. It said: {match[0].strip()}"
-                )
-        return AnsibleConnectionFailure(f"{where}: {said or f'exit code {rc}'}")
-
-    def _no_python(self) -> str:
-        name = self._jail_name()
-        where = f"-c {self._root}" if self._root else f"-j {name}"
-        return (
-            f"\nThere is no such Python in the jail {name}. Install it from its host with "
-            f"'pkg {where} install -y python3', or in the jail with ansible.builtin.raw: "
-            "env ASSUME_ALWAYS_YES=yes pkg install python3; and set ansible_python_interpreter, "
-            "such as to /usr/local/bin/python3.\n"
-        )
-
-
-def _without(text: bytes, mark: str) -> tuple[bytes, bool]:
-    """A text without the line that says that the jail was entered, and whether it was there."""
-    found = re.search(re.escape(mark.encode()) + rb"\r?\n", text)
-    return (text[: found.start()] + text[found.end() :], True) if found else (text, False)

@@ -123,8 +123,11 @@ options:
       - name: CELLBLOCK_JAILS_NAME
   clash:
     description:
-      - What to do when two jails get the same name, or a jail gets the name of a jail host.
-      - V(error). V(first) keeps the first, in the order of the hosts and then of the jails' names, and warns.
+      - What to do when two jails get the same name, or a jail gets the name of a jail host or of a host that another
+        source of the inventory has, since whoever is root on one host could else take the place of another's.
+      - V(error). V(first) keeps the one that is there, and of jails the first, in the order of the hosts and then of
+        the jails' names, and warns.
+      - A host of another source that has C(ansible_jail_host) of this very jail host is this jail, and no clash.
     type: string
     choices: [error, first]
     default: error
@@ -226,24 +229,23 @@ compose:
 #     ansible_jail_privilege_escalation: doas
 """
 
-import re
-from collections.abc import Mapping
 from typing import Any
 
 import yaml
 from ansible.errors import AnsibleError, AnsibleParserError
 from ansible.inventory.helpers import get_group_vars
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
-from ansible.template import trust_as_template
 from ansible.utils.unsafe_proxy import wrap_var
 from ansible.utils.vars import combine_vars
 from ansible.vars.plugins import get_vars_from_inventory_sources
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
-from ansible_collections.cellblock.jails.plugins.plugin_utils import declared, probe, remote, survey
+from ansible_collections.cellblock.jails.plugins.plugin_utils import declared, listing, probe, remote, survey
+from ansible_collections.cellblock.jails.plugins.plugin_utils.listing import Names, Variables
+from ansible_collections.cellblock.jails.plugins.plugin_utils.shown import line
 
+LONGEST_GROUP = 200
 SUFFIXES = ("jails.yml", "jails.yaml", "cellblock.yml", "cellblock.yaml")
-HOST = re.compile(r"(?:(?P<user>[^@\s]+)@)?(?P<name>\[[0-9A-Fa-f:.]+\]|[^:\s]+)(?::(?P<port>\d+))?\Z")
 # The plugin's own options for what a host does not say itself.
 FALLBACKS = {
     "user": "ansible_user",
@@ -251,10 +253,6 @@ FALLBACKS = {
     "ssh_common_args": "ansible_ssh_common_args",
     "privilege_escalation": "ansible_jail_privilege_escalation",
 }
-# Of the ssh plugin's variables, those that name the host itself.
-OWN_NAMES = {"inventory_hostname", "ansible_host", "ansible_ssh_host"}
-
-Variables = dict[str, Any]
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: ignore[misc]
@@ -269,7 +267,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
     def parse(self, inventory: Any, loader: Any, path: str, cache: bool = True) -> None:
         """Fill the inventory."""
         super().parse(inventory, loader, path, cache)
-        self._read_config_data(path)
+        config = self._read_config_data(path)
+        listing.check_keys(config, [*self.get_options(), "plugin"], path)
+        others = {name: host.vars.get("ansible_jail_host") for name, host in self.inventory.hosts.items()}
         try:
             hosts = self._hosts()
             found = self._declared(hosts) if self.get_option("mode") == "offline" else self._live(hosts, path, cache)
@@ -277,10 +277,10 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             raise AnsibleParserError(str(error)) from error
         self._constructed = {name: self._structured(name) for name in ("compose", "groups", "keyed_groups")}
         self.inventory.add_group(self.get_option("group"))
-        names: dict[str, str] = {}
+        names = Names(others, hosts)
         for host, jails in found.items():
-            for jail in jails:
-                self._add(host, hosts, jail, names)
+            for jail in self._wanted(host, jails):
+                self._add(host, hosts.get(host, {}), jail, names)
 
     # -- options
 
@@ -290,7 +290,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         if not isinstance(value, str):
             return value
         try:
-            return _trusted(yaml.safe_load(value))
+            return listing.trusted(yaml.safe_load(value))
         except yaml.YAMLError as error:
             raise AnsibleParserError(f"{option} is neither JSON nor YAML: {error}") from error
 
@@ -314,22 +314,9 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         return hosts
 
     def _given(self, entry: Any) -> tuple[str, Variables]:
-        if isinstance(entry, Mapping) and entry.get("name"):
-            variables = {str(key): value for key, value in entry.items() if key != "name"}
-            name = str(entry["name"])
-            known = self.inventory.get_host(name)
-            return name, {**(self._variables(known) if known else {}), **variables, "inventory_hostname": name}
-        match = HOST.match(str(entry))
-        if isinstance(entry, Mapping) or not match:
-            raise AnsibleParserError(
-                f"{entry!r} is not a host. Give a name, user@name:port, or a dictionary with a name."
-            )
-        name = match["name"].strip("[]")
+        name, variables = listing.host_entry(entry)
         known = self.inventory.get_host(name)
-        variables = self._variables(known) if known else {}
-        variables |= {"ansible_user": match["user"]} if match["user"] else {}
-        variables |= {"ansible_port": int(match["port"])} if match["port"] else {}
-        return name, {**variables, "inventory_hostname": name}
+        return name, {**(self._variables(known) if known else {}), **variables, "inventory_hostname": name}
 
     def _grouped(self) -> dict[str, Variables]:
         group = self.inventory.groups.get(self.get_option("host_group"))
@@ -386,7 +373,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
             name: {
                 key: self._templated(value, all_of)
                 for key, value in all_of.items()
-                if key.startswith("ansible_") or key in OWN_NAMES
+                if key.startswith("ansible_") or key in listing.OWN_NAMES
             }
             for name, all_of in hosts.items()
         }
@@ -402,7 +389,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         return found
 
     def _dead(self, host: str, error: AnsibleError) -> None:
-        text = f"The jails of {host} cannot be told: {error}"
+        text = f"The jails of {host} cannot be told: {line(str(error))}"
         if self.get_option("dead_hosts") == "error":
             raise AnsibleParserError(text)
         if self.get_option("dead_hosts") == "warning":
@@ -410,63 +397,52 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
 
     # -- the inventory
 
-    def _add(self, host: str, hosts: dict[str, Variables], jail: dict[str, Any], names: dict[str, str]) -> None:
-        if not self._wanted(host, jail):
-            return
+    def _add(self, host: str, about: Variables, jail: dict[str, Any], names: Names) -> None:
         facts = wrap_var({**jail, "host": host})
         name = str(self._compose(self.get_option("name"), {"jail": facts, "host": host}))
-        taken = names.get(name) or (f"the jail host {name}" if name in hosts else None)
+        way = listing.connection(host, about, jail, lambda value: self._templated(value, about))
+        taken = names.taken(name, way["ansible_jail_host"])
         if taken:
-            text = f"The jail {jail['name']} of {host} and {taken} would both be named {name}."
+            text = line(f"The jail {jail['name']} of {host} and {taken} would both be named {name}.", 500)
             if self.get_option("clash") == "error":
                 raise AnsibleParserError(f"{text} Change the expression 'name', or set clash to first.")
             self.display.warning(f"{text} The first is kept.")
             return
-        names[name] = f"the jail {jail['name']} of {host}"
+        names.take(name, f"the jail {jail['name']} of {host}")
         self.inventory.add_host(name, group=self.get_option("group"))
-        variables = {**self._connection(host, hosts.get(host, {}), jail), "cellblock_jail": facts}
+        variables = {**way, **self._structured("connection_options"), "cellblock_jail": facts}
         for key, value in variables.items():
             self.inventory.set_variable(name, key, value)
         self._group(name, jail, host)
         self._construct(name, variables)
 
-    def _wanted(self, host: str, jail: dict[str, Any]) -> bool:
-        name = str(jail["name"])
-        if jail["state"] not in self.get_option("states") or survey.matches(name, self.get_option("exclude")):
-            return False
-        try:
-            remote.check_name(name)
-        except CellblockError:
-            self.display.warning(f"The jail {name!r} of {host} is left out: ssh could not name it safely. Rename it.")
-            return False
-        return survey.matches(name, self.get_option("include"))
-
-    def _connection(self, host: str, variables: Variables, jail: dict[str, Any]) -> Variables:
-        """How to reach the jail: as its host, and then in."""
-        ours = {"ansible_python_interpreter", *probe.ssh_variables()} - OWN_NAMES
-        taken = {
-            key: self._templated(value, variables)
-            for key, value in variables.items()
-            if key in ours or key.startswith("ansible_jail_")
-        }
-        address = variables.get("ansible_host") or variables.get("ansible_ssh_host") or host
-        return {
-            **_escalation(
-                {key: self._templated(value, variables) for key, value in variables.items() if "become" in key}
-            ),
-            **taken,
-            "ansible_connection": "cellblock.jails.jexec",
-            "ansible_jail_host": self._templated(address, variables),
-            "ansible_jail_name": wrap_var(str(jail["name"])),
-            **({"ansible_jail_root": wrap_var(str(jail["path"]))} if jail["path"] else {}),
-            **self._structured("connection_options"),
-        }
+    def _wanted(self, host: str, jails: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The jails to list; one warning tells of those that could not be named."""
+        wanted, odd = [], []
+        for jail in jails:
+            name = str(jail["name"])
+            if jail["state"] not in self.get_option("states") or survey.matches(name, self.get_option("exclude")):
+                continue
+            try:
+                remote.check_name(name)
+            except CellblockError:
+                odd.append(line(repr(name), 80))
+                continue
+            if survey.matches(name, self.get_option("include")):
+                wanted.append(jail)
+        if odd:
+            more = f" and {len(odd) - 5} more" if len(odd) > 5 else ""
+            self.display.warning(
+                f"The jail {', '.join(odd[:5])}{more} of {host} is left out: ssh could not name it safely. Rename it."
+            )
+        return wanted
 
     def _group(self, name: str, jail: dict[str, Any], host: str) -> None:
         words = [f"host_{host}", f"state_{jail['state']}", *(f"tag_{tag}" for tag in jail["tags"])]
         words += [f"meta_{key}_{value}" for key, value in jail["meta"].items() if key != "tags"]
         words += [f"base_{jail['base']}"] if jail["base"] else []
         for word in words:
+            word = word[:LONGEST_GROUP]
             group = self.inventory.add_group(self._sanitize_group_name(f"{self.get_option('group_prefix')}{word}"))
             self.inventory.add_host(name, group=group)
 
@@ -476,22 +452,3 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         all_of = self.inventory.get_host(name).get_vars()
         self._add_host_to_composed_groups(self._constructed["groups"], all_of, name, strict=strict)
         self._add_host_to_keyed_groups(self._constructed["keyed_groups"], all_of, name, strict=strict)
-
-
-def _trusted(value: Any) -> Any:
-    """The operator's environment may hold expressions, as the operator's files may."""
-    if isinstance(value, dict):
-        return {key: _trusted(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return [_trusted(entry) for entry in value]
-    return trust_as_template(value) if isinstance(value, str) else value
-
-
-def _escalation(become: Variables) -> Variables:
-    """What the host's become variables mean for jexec."""
-    if str(become.get("ansible_become", "")).lower() not in ("true", "yes", "1"):
-        return {}
-    method = str(become.get("ansible_become_method") or "sudo")
-    found = {"ansible_jail_privilege_escalation": "doas" if method.endswith(".doas") else method}
-    password = become.get("ansible_become_password", become.get("ansible_become_pass"))
-    return {**found, **({"ansible_jail_escalation_password": password} if password else {})}

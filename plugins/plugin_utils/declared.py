@@ -57,7 +57,7 @@ def _jail(jail: Jail) -> dict[str, Any]:
         "base": jail.base,
         "root": jail.root,
         "definition": None,
-        "parameters": params,
+        "parameters": survey.parameters(params),
         "meta": meta,
         "tags": survey.tags(meta),
     }

@@ -12,6 +12,7 @@ from ansible.plugins.become import BecomeBase
 from ansible.plugins.loader import become_loader
 
 from ansible_collections.cellblock.jails.plugins.plugin_utils import remote
+from ansible_collections.cellblock.jails.plugins.plugin_utils.talk import Gate
 
 
 class Doas(BecomeBase):  # type: ignore[misc]
@@ -86,12 +87,26 @@ class Escalation:
         """Whether it needs a terminal."""
         return bool(self.become and self.become.require_tty)
 
-    def wrap(self, command: str, shell: Any) -> str:
+    def gate(self, mark: str, terminal: bool) -> Gate:
+        """Where the host's own part of the way ends: what comes after it may come from the jail.
+
+        :param terminal: there is a terminal, and so one stream.
+        """
+        return Gate(mark.encode(), self.become, ("out",) if terminal else ("out", "err"))
+
+    def wrap(self, command: str, shell: Any, mark: str, terminal: bool, says_it: bool = False) -> str:
         """The command line for the host's login shell.
 
-        The command follows the tool's own words directly, with no shell between, so that a rule of
-        doas.conf(5) or sudoers(5) can name jexec(8) alone.
+        Without a password the command follows the tool's own words directly, with no shell between, so that a rule of
+        doas.conf(5) or sudoers(5) can name jexec(8) alone. With one, a shell says as root, before the command,
+        that the password is no longer asked for.
+
+        :param mark: what it says.
+        :param terminal: there is a terminal, and so one stream.
+        :param says_it: whether the command does so itself.
         """
+        if self.asks and not says_it:
+            command = remote.gate(command, mark, terminal)
         if self.method == "auto":
             return remote.sh(remote.escalate_if_needed(command))
         if self.become is not None:

@@ -20,6 +20,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import Inpu
 PATH = "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin"
 LOCALE = "C.UTF-8"
 JEXEC = "/usr/sbin/jexec"
+WRAPPER = "cellblock-jexec"
 # What a shell that is not of sh's family reads in another way between single quotes.
 _ODD = re.compile(r"[\n!\\]")
 _PLAIN = re.compile(r"[^A-Za-z0-9_ ./=:,@+-]")
@@ -75,12 +76,29 @@ class Environment:
         )
 
 
-def jexec(executable: str, jail: str, user: str | None, script: str, home: str | None = None) -> str:
+def gate(command: str, mark: str, terminal: bool) -> str:
+    """A command after a line that says that the host's escalation is behind us.
+
+    :param terminal: there is a terminal, and so one stream.
+    """
+    said = f"echo {shlex.quote(mark)}"
+    return sh(f"{said}; {'' if terminal else said + ' >&2; '}exec {command}")
+
+
+def says_marks(executable: str) -> bool:
+    """Whether it is our own wrapper of jexec(8), which says by itself that the escalation is behind us."""
+    return executable.rpartition("/")[2] == WRAPPER
+
+
+def jexec(
+    executable: str, jail: str, user: str | None, script: str, home: str | None = None, mark: str | None = None
+) -> str:
     """Run a script in a running jail, with a clean environment, as root or a user of the jail; see jexec(8).
 
     :param home: the user's home, when the jail has no such directory: ``jexec -l`` refuses to enter then.
+    :param mark: what our wrapper is to say first.
     """
-    who = ["-U", user] if user else []
+    who = [*(["-U", user] if user else []), *(["-m", mark] if mark else [])]
     if user and home is not None:
         words = [f"HOME={home}", f"USER={user}", f"LOGNAME={user}", "SHELL=/bin/sh", f"PATH={PATH}"]
         return join([executable, *who, check_name(jail), "/usr/bin/env", "-i", *words, "/bin/sh", "-c", script])

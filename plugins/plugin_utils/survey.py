@@ -16,7 +16,14 @@ from typing import Any
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import jail_conf, outputs, rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.params import canonical, find
+from ansible_collections.cellblock.jails.plugins.plugin_utils.shown import line
 
+# More than a host has; and what odd values make of code that reads good ones.
+MOST_JAILS = 10_000
+MOST_PAIRS = 100
+_ODD = (ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError, OverflowError)
+_OFF = ("false", "no", "off", "0")
 CONF = "/etc/jail.conf"
 RC_CONF = "/etc/rc.conf"
 _SCRIPT = """\
@@ -63,20 +70,43 @@ def read(text: str, nonce: str) -> list[dict[str, Any]]:
         ``ip4``, ``ip6``, ``vnet``, ``managed``, ``base``, ``root``, ``definition``, ``parameters``, ``meta``, ``tags``.
     :raises FormatError: when the answer is no complete one.
     """
-    texts = _parts(text, nonce)
+    try:
+        return _jails(_parts(text, nonce))
+    except _ODD as error:
+        raise FormatError(f"the host's answer is malformed: {line(str(error), 200)}", None, "Does jls(8) run there?") from error
+
+
+def _jails(texts: Mapping[str, str]) -> list[dict[str, Any]]:
     defined = _defined(texts)
     running: dict[str, dict[str, Any]] = {}
-    for jail in outputs.jails(texts["jls"]):
-        name = str(jail["name"])
-        if name not in running or not jail.get("dying"):
-            running[name] = jail
-    return [_jail(name, running.get(name), defined.get(name)) for name in sorted({*running, *defined})]
+    for found in outputs.jails(texts["jls"]):
+        jail = _checked(found)
+        if jail["name"] not in running or not jail.get("dying"):
+            running[jail["name"]] = jail
+    names = sorted({*running, *defined})
+    if len(names) > MOST_JAILS:
+        raise FormatError(f"the host tells of {len(names)} jails")
+    return [_jail(name, running.get(name), defined.get(name)) for name in names]
+
+
+def _checked(jail: Mapping[str, Any]) -> dict[str, Any]:
+    """What jls(8) says of a jail: each value a text, a truth, or a list of texts."""
+    if not isinstance(jail.get("name"), str) or not re.fullmatch(r"[0-9]{1,10}", str(jail.get("jid", "0"))):
+        raise FormatError("a jail without a name or a number")
+    for key, value in jail.items():
+        entries = value if isinstance(value, list) else [value]
+        if not isinstance(key, str) or not all(isinstance(entry, (str, int, float, bool)) for entry in entries):
+            raise FormatError(f"{key!r} of a jail is neither a text nor a list of texts")
+    for key in ("ip4.addr", "ip6.addr"):
+        if not isinstance(jail.get(key, []), list):
+            raise FormatError(f"{key} of a jail is no list")
+    return dict(jail)
 
 
 def _parts(text: str, nonce: str) -> dict[str, str]:
     pieces = re.split(f"^{re.escape(nonce)} (.*)\n", text, flags=re.MULTILINE)
     parts = dict(zip(pieces[1::2], pieces[2::2], strict=True))
-    if "end" not in parts or "jls" not in parts:
+    if not {"end", "jls", RC_CONF} <= set(parts):
         raise FormatError(f"the host's answer is not complete: {text[:200]!r}", None, "Does jls(8) run there?")
     return parts
 
@@ -141,10 +171,39 @@ def _jail(name: str, kernel: Mapping[str, Any] | None, written: Mapping[str, Any
         "base": facts.get("base"),
         "root": facts.get("root"),
         "definition": written["definition"] if written else None,
-        "parameters": dict(kernel) if kernel else {key: list(value) for key, value in params.items()},
+        "parameters": parameters(kernel if kernel is not None else params),
         "meta": meta,
         "tags": tags(meta),
     }
+
+
+def parameters(found: Mapping[str, Any]) -> dict[str, Any]:
+    """A jail's parameters in the types that jls(8) gives them, wherever they are from.
+
+    :param found: what jls(8) told, or the values of a definition.
+    :returns: truths for what is on or off, lists of texts for addresses, names, commands and mounts, else texts.
+    """
+    typed: dict[str, Any] = {}
+    for key, value in found.items():
+        values = value if isinstance(value, (list, tuple)) else [value]
+        param = find(key)
+        kind, head = param.type if param else "", key.partition(".")[0]
+        if head in ("meta", "env") and "." in key:
+            lines = [typed[head]] if typed.get(head) else []
+            typed[head] = "\n".join([*lines, f"{key[len(head) + 1 :]}={values[-1] if values else ''}"])
+        elif kind in ("address4", "address6"):
+            typed[key] = [bare(one) for entry in values for one in str(entry).split(",")]
+        elif kind in ("names", "list", "fstab") or (not kind and isinstance(value, list) and len(values) > 1):
+            typed[key] = [str(entry) for entry in values]
+        elif kind == "bool" or (not kind and (not values or isinstance(values[-1], bool))):
+            name = canonical(key)
+            said = values[-1] if values else True
+            typed[name] = (said if isinstance(said, bool) else str(said).lower() not in _OFF) == (name == key)
+        elif kind == "pairs":
+            typed[key] = "\n".join(str(entry) for entry in values)
+        else:
+            typed[key] = str(values[-1]) if values else "new"
+    return typed
 
 
 def _addresses(kernel: Mapping[str, Any] | None, params: Mapping[str, list[str]], param: str) -> list[str]:
@@ -164,12 +223,12 @@ def pairs(kernel: Mapping[str, Any] | None, params: Mapping[str, list[str]]) -> 
     found = dict(line.split("=", 1) for line in text.split("\n") if "=" in line)
     if kernel is None:
         found.update({key[5:]: value[-1] for key, value in params.items() if key.startswith("meta.") and value})
-    return found
+    return dict(list(found.items())[:MOST_PAIRS])
 
 
 def tags(meta: Mapping[str, str]) -> list[str]:
     """The jail's tags: ``meta.tags``, separated by commas or blanks."""
-    return [tag for tag in re.split(r"[,\s]+", meta.get("tags", "")) if tag]
+    return [tag for tag in re.split(r"[,\s]+", meta.get("tags", "")) if tag][:MOST_PAIRS]
 
 
 def matches(name: str, patterns: list[str]) -> bool:

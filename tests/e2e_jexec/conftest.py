@@ -21,6 +21,8 @@ from typing import Any
 import pytest
 import yaml
 
+from .jailhost import USERS
+
 HERE = Path(__file__).parent
 COLLECTIONS = HERE.parents[4]
 JAILS = ("web", "db", "parent", "parent.child")
@@ -63,6 +65,19 @@ class JailHost:
             yield
         finally:
             file.write_text("running")
+
+    # -- on the host
+
+    def as_user(self, user: str, *words: str) -> list[str]:
+        """The command line that runs another as a user of the host."""
+        number = str(USERS[user])
+        become = ["setpriv", f"--reuid={number}", f"--regid={number}", "--clear-groups"] if user != "root" else []
+        clean = ["env", "-i", "PATH=/usr/bin:/bin", "TERM=xterm"]
+        return ["nsenter", "--mount", f"--target={self.pid}", *become, *clean, *words]
+
+    def entered(self) -> list[str]:
+        """What the last jexec was started with: environment, umask, directory, descriptors."""
+        return (self.state / "entered").read_text().splitlines()
 
     # -- connections
 

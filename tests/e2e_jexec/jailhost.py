@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 
 SHARED = ("/usr", "/bin", "/sbin", "/lib", "/lib64")
-USERS = {"operator": 2001, "wheelie": 2002, "guarded": 2003, "nobodyspecial": 2004, "cshell": 2005}
+USERS = {"operator": 2001, "wheelie": 2002, "guarded": 2003, "nobodyspecial": 2004, "cshell": 2005, "deploy": 2006, "asked": 2007, "free": 2008}
 PASSWORD = "open sesame"
 
 JEXEC = r"""#!/bin/sh
@@ -49,6 +49,8 @@ if [ -n "$user" ]; then
     [ -z "$clean" ] || [ -d "$root$home" ] || { echo "jexec: chdir: $home: No such file or directory" >&2; exit 1; }
 fi
 [ -x "$root$1" ] || { echo "jexec: execvp: $1: No such file or directory" >&2; exit 1; }
+# What would reach the jail: the environment, where it is, and the descriptors.
+{ env; umask; pwd; for fd in /proc/$$/fd/*; do echo "fd ${fd##*/} $(readlink "$fd")"; done; } > @STATE@/entered
 exec env -i PATH=/bin:/usr/bin TERM="${TERM:-dumb}" USER="${user:-root}" HOME="$home" SHELL=/bin/sh \
     /usr/sbin/chroot --userspec="$ids" --groups="${ids#*:}" "$root" "$@"
 """
@@ -76,14 +78,23 @@ exit 0
 SUDOERS = """\
 root ALL=(ALL:ALL) ALL
 operator ALL=(root) NOPASSWD: /usr/sbin/jexec
+deploy ALL=(root) NOPASSWD: /usr/local/libexec/cellblock-jexec
+asked ALL=(root) /usr/local/libexec/cellblock-jexec
 guarded ALL=(root) ALL
+free ALL=(root) NOPASSWD: ALL
 """
 
 DOAS = """\
 permit nopass operator as root cmd /usr/sbin/jexec
 permit nopass cshell as root cmd /usr/sbin/jexec
+permit nopass deploy as root cmd /usr/local/libexec/cellblock-jexec
+permit asked as root cmd /usr/local/libexec/cellblock-jexec
 permit wheelie as root
+permit nopass free as root
 """
+
+# The list of the wrapper that host_prepare installs.
+WRAPPER_LIST = "deploy web parent.child 4\nasked web\n"
 
 
 def mount(*arguments: str) -> None:
@@ -135,6 +146,19 @@ def lay_tools(state: Path) -> None:
         (tools / name).write_text(text.replace("@STATE@", str(state)))
         (tools / name).chmod(0o755)
     mount("-t", "overlay", "overlay", "-o", f"lowerdir={tools}:/usr/sbin", "/usr/sbin")
+
+
+def lay_wrapper(state: Path) -> None:
+    """The wrapper of jexec(8) as host_prepare installs it, over /usr/local."""
+    local, files = state / "local", Path(__file__).parents[2] / "roles/host_prepare/files"
+    for directory in ("bin", "etc", "libexec"):
+        (local / directory).mkdir(parents=True)
+    for name, mode in (("cellblock-jexec", 0o755), ("cellblock-jexec.py", 0o644)):
+        shutil.copy(files / name, local / "libexec" / name)
+        (local / "libexec" / name).chmod(mode)
+    (local / "etc/cellblock-jexec.conf").write_text(WRAPPER_LIST)
+    (local / "bin/python3").symlink_to(f"{sys.base_prefix}/bin/python3")
+    mount("-t", "overlay", "overlay", "-o", f"lowerdir={local}:/usr/local", "/usr/local")
 
 
 def furnish(state: Path, name: str, number: int) -> None:
@@ -194,6 +218,7 @@ def main() -> None:
     (state / "etc").mkdir()
     lay_etc(state)
     lay_tools(state)
+    lay_wrapper(state)
     for number, name in enumerate(names, 1):
         furnish(state, name, number)
     serve(state, port)

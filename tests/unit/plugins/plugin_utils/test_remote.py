@@ -101,36 +101,3 @@ def test_names_that_it_takes(name: str) -> None:
 def test_a_root_that_is_none(root: str) -> None:
     with pytest.raises(InputError, match="ansible_jail_root"):
         remote.chroot(root, None, "true")
-
-
-def test_the_wrapper_that_host_prepare_installs(tmp_path: Path) -> None:
-    script = (Path(__file__).parents[4] / "roles/host_prepare/files/cellblock-jexec").read_text(encoding="utf-8")
-    (tmp_path / "list").write_text("deploy web db\n")
-    (tmp_path / "jexec").write_text('#!/bin/sh\nprintf "[%s]" "$@"\n')
-    (tmp_path / "jexec").chmod(0o755)
-    script = script.replace("/usr/local/etc/cellblock-jexec.conf", f"{tmp_path}/list").replace(
-        "PATH=/sbin", f"PATH={tmp_path}:/sbin"
-    )
-
-    def run(who: str, *words: str, **more: str) -> tuple[int, str]:
-        done = subprocess.run(
-            ["/bin/sh", "-c", script, "wrapper", *words],
-            env={"DOAS_USER": who, **more},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.returncode, done.stdout
-
-    assert run("deploy", "-l", "-U", "www", "web", "/bin/sh", "-c", "a b") == (
-        0,
-        "[-l][-U][www][web][/bin/sh][-c][a b]",
-    )
-    assert run("deploy", "-l", "db", "id") == (0, "[-l][db][id]")
-    assert run("deploy", "-U", "www", "db", "id") == (0, "[-U][www][db][id]")
-    assert run("deploy", "-l", "mail", "id")[0] == 77
-    assert run("deploy", "-l", "*", "id")[0] == 77
-    assert run("other", "-l", "web", "id")[0] == 77
-    assert run("deploy", "-u", "root", "web", "id")[0] == 64
-    assert run("", "-l", "web", "id", SUDO_USER="deploy") == (0, "[-l][web][id]")
-    assert run("deploy", "-l", "web", "id", SUDO_USER="other")[0] == 77
