@@ -24,8 +24,9 @@ from unittest import mock
 from ansible.module_utils.common import warnings
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine import host as hosts
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host, Result
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import commands as hosts
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import Result
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 
 PLUGINS = "ansible_collections.cellblock.jails.plugins"
 

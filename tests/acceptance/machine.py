@@ -19,7 +19,8 @@ from typing import Any, Callable, Dict, List, Optional, Set, cast
 
 import ansible.module_utils
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host, Result
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import Result
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost, SimulatedKill, fresh_host
 
 from . import door

@@ -16,7 +16,7 @@ import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Result
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import Result
 
 # What the kernel keeps of a jail, in the order in which jls(8) prints it, with a new jail's values.
 KERNEL: Tuple[Tuple[str, Any], ...] = (

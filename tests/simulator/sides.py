@@ -11,7 +11,7 @@ import shlex
 import subprocess
 from typing import Callable, Dict, Iterator, Mapping, Optional, Protocol, Sequence, Set, Tuple
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import ENVIRONMENT
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import ENVIRONMENT
 
 from .assumptions import Assumption, Step
 from .compare import Answer, pick

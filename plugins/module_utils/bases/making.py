@@ -13,7 +13,8 @@ from ansible_collections.cellblock.jails.plugins.module_utils.bases.base import 
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.observe import OURS, beside, users_of_old
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.sources import Source
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask, storage
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import CommandError, Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 

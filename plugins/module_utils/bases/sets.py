@@ -11,7 +11,8 @@ from typing import Any, Dict, List
 
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.base import Base
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.sources import UPDATABLE, Source, network, platform, running
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import CommandError, Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, HostError, InputError
 

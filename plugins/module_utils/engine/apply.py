@@ -9,7 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Dict, List, Sequence, Set
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
 
 
@@ -63,14 +63,24 @@ def take(host: Host, plan: Plan, width: int = 1) -> Dict[str, CellblockError]:
     plan.settled = []
     take_steps(host, plan.before, plan.states)
     failed = dict(plan.refused)
-    _take_lanes(host, plan, width, failed)
+    _take_lanes(host, plan.lanes, plan.states, width, failed)
     plan.settled = plan.settle(frozenset(failed))
     take_steps(host, plan.settled, plan.states)
     return failed
 
 
-def _take_lanes(host: Host, plan: Plan, width: int, failed: Dict[str, CellblockError]) -> None:
-    waiting = [lane for lane in plan.lanes if lane.steps]
+def take_inside(host: Host, plan: Plan, width: int, failed: Dict[str, CellblockError]) -> None:
+    """Take what runs inside of jails, those of failed lanes aside.
+
+    :param failed: learns what fails.
+    """
+    _take_lanes(host, [lane for lane in plan.inside if lane.name not in failed], plan.states, width, failed)
+
+
+def _take_lanes(
+    host: Host, lanes: Sequence[Lane], states: Dict[int, str], width: int, failed: Dict[str, CellblockError]
+) -> None:
+    waiting = [lane for lane in lanes if lane.steps]
     running: Dict[Future[None], str] = {}
     names = {lane.name for lane in waiting} | set(failed)
     ended: Set[str] = set(failed)
@@ -84,7 +94,7 @@ def _take_lanes(host: Host, plan: Plan, width: int, failed: Dict[str, CellblockE
                     ended.add(lane.name)
                     waiting.remove(lane)
                 elif all(need in ended for need in needs):
-                    running[pool.submit(take_steps, host, lane.steps, plan.states)] = lane.name
+                    running[pool.submit(take_steps, host, lane.steps, states)] = lane.name
                     waiting.remove(lane)
             if not running:
                 continue

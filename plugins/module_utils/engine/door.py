@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take, take_inside
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
@@ -43,24 +43,31 @@ def serve(
                 failed = take(host, plan, width)
                 if verify is not None and any(True for _step in plan.steps()):
                     verify(host, failed)
+            take_inside(host, plan, width, failed)
     except CellblockError as error:
-        module.fail_json(msg=str(error), **_told(plan, module.check_mode, True))
+        module.fail_json(msg=shown(str(error)), **_told(plan, module.check_mode, True))
         return
     for warning in plan.warnings:
-        module.warn(warning)
+        module.warn(shown(warning))
     told = _told(plan, module.check_mode, bool(failed))
     if failed:
-        told["failures"] = {name: str(error) for name, error in sorted(failed.items())}
-        module.fail_json(msg="; ".join(str(error) for _name, error in sorted(failed.items())), **told)
+        told["failures"] = {name: shown(str(error)) for name, error in sorted(failed.items())}
+        module.fail_json(msg="; ".join(told["failures"].values()), **told)
     module.exit_json(**told)
+
+
+def shown(text: str) -> str:
+    """A text as a terminal may have it: what a jail put into it speaks to nobody's terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in text)
 
 
 def _told(plan: Plan, check_mode: bool, failed: bool) -> Dict[str, Any]:
     """What the module returns of a plan. After a failure only what was taken and stands counts as done."""
     state = "taken" if failed and not check_mode else None
-    told: Dict[str, Any] = {"steps": plan.told(state), "diff": plan.diff(state), **plan.facts}
+    diff = [{key: shown(text) for key, text in one.items()} for one in plan.diff(state)]
+    told: Dict[str, Any] = {"steps": [shown(step) for step in plan.told(state)], "diff": diff, **plan.facts}
     told["changed"] = bool(told["steps"])
     if state is not None:
-        unfinished = {word: plan.told(word.replace("_", " ")) for word in ("failed", "undone", "not_reached")}
+        unfinished = {word: [shown(step) for step in plan.told(word.replace("_", " "))] for word in ("failed", "undone", "not_reached")}
         told["unfinished"] = {word: steps for word, steps in unfinished.items() if steps}
     return told

@@ -7,115 +7,28 @@ Nothing else in the collection starts a process or opens a file on the managed h
 always a list of arguments; no value ever passes through a shell.
 """
 
-# This is the one place that runs commands; there is no AnsibleModule here to run them by, and its run_command
-# would wait for daemons that a starting jail leaves behind.
-# pylint: disable=ansible-bad-function
-
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
 import stat
-import subprocess
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import IO, Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Protocol, Sequence, Tuple, Union
+from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import (
+    ENVIRONMENT,
+    CommandError,
+    Result,
+    Runner,
+    run_command,
+    run_pipe,
+)
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Tree, outermost, write_all
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, Locked
 
-# FreeBSD's tools translate nothing, but libxo garbles non-ASCII text in the C locale.
-ENVIRONMENT: Mapping[str, str] = {
-    "LC_ALL": "C.UTF-8",
-    "PATH": "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin",
-    "HOME": "/root",
-    "PAGER": "cat",
-}
 LOCK_PATH = "/var/run/cellblock.lock"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What a command answered."""
-
-    argv: Tuple[str, ...]
-    rc: int
-    out: str
-    err: str
-
-    def said(self) -> str:
-        """The tool's own words, on one line; its exit code if it said nothing."""
-        words = " / ".join(line.strip() for line in (self.err or self.out).splitlines() if line.strip())
-        return words or f"exit code {self.rc}"
-
-
-class CommandError(HostError):
-    """A command failed; its own words are in the message, and the answer in ``result``."""
-
-    def __init__(self, result: Result, where: Optional[str] = None, fix: Optional[str] = None) -> None:
-        super().__init__(f"'{' '.join(result.argv)}' failed: {result.said()}", where, fix)
-        self.result = result
-
-
-class Runner(Protocol):
-    """Runs one command to its end. The simulator's in-process door has the same form."""
-
-    def __call__(
-        self, argv: Sequence[str], stdin: Optional[bytes], env: Mapping[str, str], timeout: Optional[float]
-    ) -> Result:
-        """Answer with the command's result; rc 127 when there is no such program, 124 when it timed out."""
-
-
-def run_command(
-    argv: Sequence[str], stdin: Optional[bytes], env: Mapping[str, str], timeout: Optional[float]
-) -> Result:
-    """Run a real command.
-
-    Input and output are files, not pipes: a daemon that a starting jail leaves behind keeps the descriptors,
-    and a pipe would never end.
-    """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        rc = _run(argv, stdin, env, timeout, out, err)
-        said = {124: "timed out", 127: f"{argv[0]}: not found"}.get(rc, "")
-        return Result(tuple(argv), rc, _text(out), _text(err) or said)
-
-
-def _run(
-    argv: Sequence[str], stdin: Optional[bytes], env: Mapping[str, str], timeout: Optional[float],
-    out: IO[bytes], err: IO[bytes],
-) -> int:
-    with tempfile.TemporaryFile() as given:
-        given.write(stdin or b"")
-        given.seek(0)
-        try:
-            return subprocess.call(
-                list(argv), stdin=given, stdout=out, stderr=err, env=dict(env), timeout=timeout, close_fds=True
-            )
-        except subprocess.TimeoutExpired:
-            return 124
-        except FileNotFoundError:
-            return 127
-        except OSError as error:
-            err.write(f"{argv[0]}: {error.strerror}".encode())
-            return 126
-
-
-def _half(argv: Sequence[str], stdin: Any, stdout: Any, said: IO[bytes], own: int) -> int:
-    """One side of a pipe; closes its own end when it is done."""
-    try:
-        return subprocess.call(list(argv), stdin=stdin, stdout=stdout, stderr=said, env=dict(ENVIRONMENT))
-    except OSError:
-        return 127
-    finally:
-        os.close(own)
-
-
-def _text(stream: IO[bytes]) -> str:
-    stream.seek(0)
-    return stream.read().decode("utf-8", "surrogateescape")
 
 
 class Host:
@@ -169,13 +82,7 @@ class Host:
         """Run two commands, the first one's output into the second; both must answer 0. Paths are real ones."""
         for argv in (source, sink):
             self.commands.append(tuple(argv))
-        reading, writing = os.pipe()
-        with tempfile.TemporaryFile() as said, ThreadPoolExecutor(max_workers=1) as pool:
-            left = pool.submit(_half, source, subprocess.DEVNULL, writing, said, writing)
-            right = _half(sink, reading, said, said, reading)
-            for argv, rc in ((source, left.result()), (sink, right)):
-                if rc != 0:
-                    raise CommandError(Result(tuple(argv), rc, "", _text(said)), where)
+        run_pipe(source, sink, where)
 
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Poll a condition with growing pauses, at most ``seconds``; true when it came to hold."""

@@ -60,6 +60,7 @@ class Plan:
     :param lanes: steps of each subject, side by side.
     :param settle: the steps of the host as a whole that come last, given the names of the lanes that
         failed: what failed must not be left in a shared file.
+    :param inside: what runs inside of jails, for as long as they like: it comes after all else, and without the host's lock.
     :param refused: subjects that cannot be planned for, such as a jail that planted a link; the others can.
     :param facts: what the module returns besides.
     :param warnings: what the operator should know.
@@ -70,6 +71,7 @@ class Plan:
     before: List[Step] = field(default_factory=list)
     lanes: List[Lane] = field(default_factory=list)
     settle: Callable[[FrozenSet[str]], List[Step]] = lambda failed: []
+    inside: List[Lane] = field(default_factory=list)
     refused: Dict[str, CellblockError] = field(default_factory=dict)
     facts: Dict[str, Any] = field(default_factory=dict)
     warnings: List[str] = field(default_factory=list)
@@ -97,6 +99,7 @@ class Plan:
         yield from (("", step) for step in self.before)
         yield from ((lane.name, step) for lane in self.lanes for step in lane.steps)
         yield from (("", step) for step in (self.settle(frozenset()) if self.settled is None else self.settled))
+        yield from ((lane.name, step) for lane in self.inside for step in lane.steps)
 
     def diff(self, state: Optional[str] = None) -> List[Dict[str, str]]:
         """The steps' before and after, as Ansible shows them; of all, or of those of which this became."""

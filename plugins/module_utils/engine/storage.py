@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import Callable, List, Mapping, Sequence
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import CommandError, Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import Mount
 

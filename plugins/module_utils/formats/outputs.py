@@ -17,7 +17,8 @@ UNITS = {"": 0, "b": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5, "e": 6}
 
 def _json(text: str, tool: str) -> Any:
     try:
-        return json.loads(text[text.index("{"):])
+        # libxo leaves control characters in strings as they are, and what runs in a jail names itself.
+        return json.loads(text[text.index("{"):], strict=False)
     except ValueError as error:
         raise FormatError(f"{tool} answered no JSON: {text[:80]!r}", None, "Is its libxo output on?") from error
 

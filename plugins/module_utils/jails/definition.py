@@ -14,6 +14,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, jail_conf, rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Params
@@ -61,6 +63,8 @@ RC_ALWAYS: Params = {
     "allow.sysvipc": ["false"],
     "enforce_statfs": ["2"],
 }
+RC_CONF = "/etc/rc.conf"
+NOTE_WAIT = 300.0  # seconds for another run to end
 RC_START = "/bin/sh /etc/rc"
 RC_STOP = "/bin/sh /etc/rc.shutdown jail"
 
@@ -146,6 +150,27 @@ def in_style(name: str, style: str, meta: Mapping[str, Any], params: Params) -> 
     # rc.conf has no word for some things, and another order.
     lines = "".join(f"{line}\n" for line in found.get("mount", []))
     return read_rc(name, meta, rc_lines(Definition(name, style, meta, found)), lines)
+
+
+def note_step(definition: Definition, fact: str, value: Any) -> Step:
+    """The step that notes in a jail's mark what was done inside of it, and changes nothing else of its file.
+
+    :param value: what is noted; None takes the fact away.
+    """
+    path = conf_path(definition.name) if definition.style == "jail_conf" else RC_CONF
+
+    def noted(line: str) -> str:
+        mark = read_mark(line.rstrip("\n"))
+        if mark is None or mark.get("name") != definition.name:
+            return line
+        meta = {**mark, fact: value}
+        return replace(definition, meta={key: one for key, one in meta.items() if key != "name" and one is not None}).mark() + "\n"
+
+    def do(host: Host) -> None:
+        with host.locked(NOTE_WAIT):
+            host.write(path, "".join(map(noted, (host.read(path) or "").splitlines(keepends=True))))
+
+    return Step(f"note its {fact}", do)
 
 
 # -- rc.conf

@@ -87,11 +87,9 @@ def root_password(text: str) -> Optional[str]:
     return found.group(1) if found else None
 
 
-def look(tree: Tree, wanted: Inside, flavour: Optional[str]) -> Dict[str, Entry]:
+def look(tree: Tree, wanted: Inside) -> Dict[str, Entry]:
     """What is at the declared paths of a jail's root."""
     paths = [*edits(wanted, ""), *([LOCALTIME] if wanted.timezone else []), *([MASTER] if wanted.root_password else [])]
-    if flavour is not None:
-        paths.append(SCRIPT)
     return {path: tree.look(path) for path in paths}
 
 

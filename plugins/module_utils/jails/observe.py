@@ -184,7 +184,7 @@ def _look_at(host: Host, seen: Observed, jail: Jail, aspects: Sequence[Aspect]) 
         tree = host.tree(jail.path)
         if tree.listdir(""):
             seen.filled.add(jail.path)
-        found = inside.look(tree, jail.inside, jail.flavour)
+        found = inside.look(tree, jail.inside)
         for aspect in aspects:
             for path, limit in aspect.look(jail).items():
                 found[path] = tree.look(path, limit) if path not in found else found[path]

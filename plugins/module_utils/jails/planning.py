@@ -12,7 +12,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step, write_step
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, Step, write_step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Refused, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
@@ -20,7 +20,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails import life,
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.root import is_whole
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.lanes import lanes
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail, needs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import observe
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.ownership import refuse_foreign
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry import concerned
@@ -65,6 +65,7 @@ class Planner:
             aspect.share(self.scene, changes, files)
         result.before = files.steps()
         result.lanes = lanes(self.scene, changes)
+        result.inside = [Lane(change.jail.name, change.inside, needs(change.jail)) for change in changes if change.inside]
         result.settle = lambda failed: self._settle(changes, files.after(), failed)
         result.facts = self._facts(changes)
         return result
@@ -124,8 +125,8 @@ class Planner:
                 change.steps += aspect.alter(change)
         elif change.ends_running:
             change.steps.append(life.start(new))
-        for aspect in self.aspects:
-            change.steps += aspect.after_start(change)
+        if change.ends_running:
+            change.inside = [step for aspect in self.aspects for step in aspect.inside(change)]
 
     def _stopping(self, change: Change, old: Definition) -> List[Step]:
         if change.stops:
@@ -171,7 +172,7 @@ class Planner:
         told: Dict[str, Dict[str, Any]] = {}
         for change in changes:
             told[change.jail.name] = facts = {
-                "changed": bool(change.steps),
+                "changed": bool(change.steps or change.inside),
                 "state": change.jail.state,
                 "restart_waits": [] if any(step.what in ("stop", "start") for step in change.steps) else change.waits,
             }

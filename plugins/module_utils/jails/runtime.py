@@ -9,7 +9,8 @@ from dataclasses import replace
 from typing import List, Mapping, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import CommandError, Host, Result
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError, Result
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, outputs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition

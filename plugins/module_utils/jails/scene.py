@@ -50,6 +50,7 @@ class Change:
     :param wanted: as it is declared; None for a jail that leaves.
     :param new: as it is written: what a running jail holds on to stays until it restarts.
     :param running: what the kernel says of it; None when it does not run.
+    :param inside: what runs inside of it when all else is done, without the host's lock.
     :param waits: the parameters whose change waits for a restart.
     :param stops: whether it is stopped on the way.
     :param whole: whether its root is there and complete.
@@ -63,6 +64,7 @@ class Change:
     new: Optional[Definition] = None
     running: Optional[Mapping[str, Any]] = None
     steps: List[Step] = field(default_factory=list)
+    inside: List[Step] = field(default_factory=list)
     waits: List[str] = field(default_factory=list)
     stops: bool = False
     whole: bool = False

@@ -91,8 +91,8 @@ class Aspect:
         """Change the jail in place; asked only when it goes on running."""
         return []
 
-    def after_start(self, change: Change) -> List[Step]:
-        """When all is done, and the jail runs if it is to."""
+    def inside(self, change: Change) -> List[Step]:
+        """What runs inside of a jail that runs when all is done, for as long as it likes: without the host's lock."""
         return []
 
     # -- removed

@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Sequence
+from typing import Any, List, Mapping, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import inside, roots
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import roots
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene
 
 
 class Flavour(Aspect):
@@ -20,9 +22,16 @@ class Flavour(Aspect):
 
     name = "flavour"
 
+    facts = ("script",)
+
     def concerns(self, jails: Sequence[Jail], marks: Mapping[str, Mapping[str, Any]]) -> bool:
-        """Only when one is declared."""
-        return any(jail.flavour is not None for jail in jails)
+        """When one is declared, or its script is still to run."""
+        return any(jail.flavour is not None for jail in jails) or any("script" in mark for mark in marks.values())
+
+    def define(self, scene: Scene, jail: Jail, old: Optional[Definition], draft: Draft) -> None:
+        """The mark knows of a script that has not run yet; the jail itself is not asked."""
+        if jail.flavour in scene.seen.scripted if old is None else old.meta.get("script"):
+            draft.meta["script"] = True
 
     def check(self, change: Change) -> None:
         """A new jail's flavour must be there."""
@@ -32,10 +41,8 @@ class Flavour(Aspect):
                 f"flavour {jail.flavour} is not a directory of the host", f"jail {jail.name}", "Put the tree there first"
             )
 
-    def after_start(self, change: Change) -> List[Step]:
+    def inside(self, change: Change) -> List[Step]:
         """Its script runs inside once, and is removed."""
-        flavour, files = change.jail.flavour, change.files
-        if flavour is None or not change.ends_running:
+        if change.new is None or not change.new.meta.get("script"):
             return []
-        pending = files[inside.SCRIPT].kind == "file" if files is not None else flavour in change.scene.seen.scripted
-        return [roots.run_script(change.jail)] if pending else []
+        return [roots.run_script(change.jail), definitions.note_step(change.new, "script", None)]

@@ -10,6 +10,7 @@ from typing import Any, List, Mapping, Optional, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
@@ -22,30 +23,32 @@ class Packages(Aspect):
     name = "packages"
     options = {"packages": {"type": "list", "elements": "str"}}
 
+    facts = ("packages",)
+
     def declare(self, jail: Jail, options: Mapping[str, Any]) -> Optional[Tuple[str, ...]]:
         """Their names."""
-        return tuple(options["packages"]) or None
+        return tuple(sorted(options["packages"])) or None
 
     def define(self, scene: Scene, jail: Jail, old: Optional[Definition], draft: Draft) -> None:
-        """The list goes into the mark."""
-        if self.name in jail.own:
-            draft.meta["packages"] = sorted(jail.own[self.name])
+        """The mark keeps the list that was installed last."""
+        if old is not None and old.meta.get("packages"):
+            draft.meta["packages"] = list(old.meta["packages"])
 
     def check(self, change: Change) -> None:
         """The host must have pkg(8)."""
         if self.name in change.jail.own and not change.scene.seen.has_pkg:
             raise InputError("packages need pkg(8) on the host", f"jail {change.jail.name}", "Run 'pkg bootstrap' there")
 
-    def after_start(self, change: Change) -> List[Step]:
-        """Install those that are new in the list."""
-        name = change.jail.name
-        had = change.old.meta.get("packages", ()) if change.old is not None else ()
-        missing = sorted(set(change.jail.own.get(self.name, ())) - set(had))
-        if not missing or not change.ends_running:
+    def inside(self, change: Change) -> List[Step]:
+        """Install those that are new in the list, and note it when they are."""
+        name, new, wanted = change.jail.name, change.new, list(change.jail.own.get(self.name, ()))
+        if new is None or wanted == list(new.meta.get("packages", ())):
             return []
+        missing = [package for package in wanted if package not in new.meta.get("packages", ())]
 
         def do(host: Host) -> None:
             argv = ["pkg", "-j", name, "install", "-y", "--", *missing]
             host.run(argv, timeout=3600, env={"ASSUME_ALWAYS_YES": "yes"}, where=f"jail {name}")
 
-        return [Step(f"install packages {', '.join(missing)}", do)]
+        steps = [Step(f"install packages {', '.join(missing)}", do)] if missing else []
+        return [*steps, definitions.note_step(new, "packages", wanted or None)]

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import CommandError, Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import Mount
 from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost, fresh_host
