@@ -27,9 +27,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         """Draw; nothing is sent to a host."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         hosts = self._task.args.get("hosts")
-        if not isinstance(hosts, dict) or not all(isinstance(info, dict) for info in hosts.values()):
+        if not isinstance(hosts, dict):
             raise AnsibleActionFail("hosts must be a dictionary: by host's name, what jail_info returned")
-        answered = {host: info for host, info in hosts.items() if "jails" in info}
+        answered = {host: info for host, info in hosts.items() if isinstance(info, dict) and "jails" in info}
         self._display.display(picture.draw(answered, stringc))
         result.update(changed=False, picture=picture.draw(answered).splitlines())
         return result

@@ -57,7 +57,7 @@ def _jail(jail: Jail) -> dict[str, Any]:
         "base": jail.base,
         "root": jail.root,
         "definition": None,
-        "parameters": survey.parameters(params),
+        "parameters": survey.parameters({**params, **{f"{family}.addr": found for family, found in addresses.items() if found}}),
         "meta": meta,
         "tags": survey.tags(meta),
     }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,9 @@ from typing import Any
 COLUMNS = ("BOOT", "JAIL", "STATE", "ADDRESSES", "ROOT", "BASE", "SIZE", "NOTES")
 MARKS = {"running": "●", "stopped": "○", "dying": "◌"}
 COLOURS = {"running": "green", "stopped": "bright gray", "dying": "yellow"}
+
+# The most of a cell that is shown.
+WIDEST, HIGHEST = 64, 24
 
 Paint = Callable[[str, str], str]
 
@@ -22,15 +26,12 @@ def plain(text: str, _colour: str) -> str:
 
 
 def draw(hosts: Mapping[str, Mapping[str, Any]], paint: Paint = plain) -> str:
-    """A box per host, a line per jail.
+    """A box per host, a line per jail. Odd facts of a host spoil at most their own cells, or its own box.
 
     :param hosts: by host's name, what jail_info returned there.
     :param paint: puts a colour on a text; widths are measured before.
     """
-    tables = {
-        host: [[[_safe(line) for line in cell] for cell in _row(jail)] for jail in _ordered(info.get("jails", []))]
-        for host, info in hosts.items()
-    }
+    tables = {host: _table(info) for host, info in hosts.items()}
     shown = [
         number for number, name in enumerate(COLUMNS)
         if name != "NOTES" or any(row[number] for rows in tables.values() for row in rows)
@@ -47,22 +48,54 @@ def draw(hosts: Mapping[str, Mapping[str, Any]], paint: Paint = plain) -> str:
     return "\n".join(line for box in boxes for line in box)
 
 
+def _table(info: Any) -> list[list[list[str]]]:
+    return [[_cell(cell) for cell in _row(jail)] for jail in _ordered(_jails(info))]
+
+
+def _cell(lines: Sequence[str]) -> list[str]:
+    """What is shown of a cell: a host may neither speak to the terminal nor fill it."""
+    kept = [_cut(_safe(line), WIDEST) for line in lines[:HIGHEST]]
+    return [*kept, f"and {len(lines) - HIGHEST} more"] if len(lines) > HIGHEST else kept
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _jails(info: Any) -> list[Mapping[str, Any]]:
+    """What is told of a host's jails, as far as it is that."""
+    jails = info.get("jails") if isinstance(info, Mapping) else None
+    return [jail for jail in jails if isinstance(jail, Mapping)] if isinstance(jails, (list, tuple)) else []
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _number(value: Any) -> int | None:
+    """A number; None for what is none."""
+    return int(value) if re.fullmatch(r"[0-9]{1,12}", str(value)) and not isinstance(value, bool) else None
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else []
+
+
 def _ordered(jails: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """In boot order; what does not boot comes last, by name."""
     return sorted(jails, key=lambda jail: (_position(jail) is None, _position(jail) or 0, str(jail.get("name"))))
 
 
 def _position(jail: Mapping[str, Any]) -> int | None:
-    position = jail.get("boot_position")
-    return None if position is None else int(position)
+    return _number(jail.get("boot_position"))
 
 
 def _title(host: str, info: Mapping[str, Any]) -> str:
-    jails = info.get("jails", [])
+    jails = _jails(info)
     running = sum(jail.get("state") == "running" for jail in jails)
-    number = int(info.get("host", {}).get("osreldate") or 0)
+    number = _number(_mapping(info.get("host")).get("osreldate")) or 0
     return " · ".join([
-        host,
+        _cut(_safe(str(host)), WIDEST),
         *([f"FreeBSD {number // 100000}.{number // 1000 % 100}"] if number else []),
         f"{len(jails)} jail{'' if len(jails) == 1 else 's'}",
         f"{running} running",
@@ -80,8 +113,8 @@ def _row(jail: Mapping[str, Any]) -> list[list[str]]:
         notes.append("drifted")
     if not jail.get("managed", True):
         notes.append("foreign")
-    root, base = jail.get("root") or {}, jail.get("base") or {}
-    addresses = [str(address) for family in ("ip4", "ip6") for address in jail.get(family) or []]
+    root, base = _mapping(jail.get("root")), _mapping(jail.get("base"))
+    addresses = [str(address) for family in ("ip4", "ip6") for address in _list(jail.get(family))]
     return [
         [str(position) if position is not None else "-"],
         [str(jail.get("name", "?"))],
@@ -105,7 +138,7 @@ def human(size: Any) -> str:
     >>> human(94140928)
     '90M'
     """
-    if not isinstance(size, int):
+    if not isinstance(size, int) or not 0 <= size < 1 << 70:
         return "-"
     number, units = float(size), list("TGMKB")
     while number >= 999.5 and len(units) > 1:

@@ -200,7 +200,7 @@ def parameters(found: Mapping[str, Any]) -> dict[str, Any]:
             said = values[-1] if values else True
             typed[name] = (said if isinstance(said, bool) else str(said).lower() not in _OFF) == (name == key)
         elif kind == "pairs":
-            typed[key] = "\n".join(str(entry) for entry in values)
+            typed[key] = "\n".join([*([typed[key]] if typed.get(key) else []), *(str(entry) for entry in values)])
         else:
             typed[key] = str(values[-1]) if values else "new"
     return typed

@@ -387,3 +387,69 @@ def test_the_example(inventory: Inventory) -> None:
     }
     assert found["web.jailhost2"]["cellblock_jail"]["ip4"] == ["192.0.2.22"]
     assert inventory.group("owner_ops") == ["db.jailhost1", "db.jailhost2"]
+
+
+def test_a_jail_takes_no_host_of_another_source(inventory: Inventory) -> None:
+    inventory.hosts("one")
+    inventory.write("a_first.yml", {"all": {"hosts": {"dbserver": {"ansible_host": "192.0.2.9"}}}})
+    inventory.answers(one=answer({"name": "dbserver", "jid": "1"}, {"name": "web", "jid": "2"}))
+    inventory.list({"name": "jail.name"}, ok=False)
+    assert "The jail dbserver of one and the host dbserver of another inventory source would both be named dbserver" in inventory.said
+    found = inventory.list({"name": "jail.name", "clash": "first"})
+    assert "The first is kept" in inventory.said
+    assert found["dbserver"] == {"ansible_host": "192.0.2.9"} and "web" in found
+    assert "dbserver" not in inventory.group("jails")
+
+
+def test_another_source_may_say_that_a_host_is_this_jail(inventory: Inventory) -> None:
+    inventory.hosts("one")
+    inventory.write("a_first.yml", {"webservers": {"hosts": {"web.one": {"ansible_jail_host": "one", "mine": 1}}}})
+    inventory.answers(one=answer({"name": "web", "jid": "1"}))
+    web = inventory.list()["web.one"]
+    assert (web["mine"], web["ansible_connection"]) == (1, "cellblock.jails.jexec")
+    assert inventory.group("webservers") == ["web.one"]
+
+
+END = "\nNONCE /etc/rc.conf\nNONCE end\n"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        "NONCE jls\n{}" + END, 'NONCE jls\n{"jail-information":{"jail":[1]}}' + END, "NONCE jls\nNONCE end\n", "\x1b[2J\x07",
+        "NONCE jls\n" + "[" * 99999,
+    ],
+)
+def test_an_odd_answer_costs_only_its_host(inventory: Inventory, odd: str) -> None:
+    inventory.hosts("odd", "one")
+    inventory.answers(odd=odd, one=answer({"name": "web", "jid": "1"}))
+    assert set(inventory.list()) >= {"web.one"}
+    assert "The jails of odd cannot be told" in inventory.said
+    assert "\x1b" not in inventory.said and "\x07" not in inventory.said
+
+
+def test_an_answer_without_end_costs_only_its_host(inventory: Inventory) -> None:
+    inventory.hosts("odd", "one")
+    inventory.answers(odd="x" * (17 << 20), one=answer({"name": "web", "jid": "1"}))
+    assert "web.one" in inventory.list({"timeout": 60})
+    assert "More than 16777216 bytes" in inventory.said
+
+
+def test_an_option_that_there_is_not_is_told_with_the_nearest(inventory: Inventory) -> None:
+    inventory.hosts("one")
+    inventory.list({"mode": "offline", "keyed_group": []}, ok=False)
+    assert "there is no option keyed_group. The nearest is keyed_groups" in inventory.said
+
+
+def test_offline_has_the_types_of_live(inventory: Inventory) -> None:
+    inventory.hosts("one", jails=DECLARED)
+    inventory.answers(one=answer({
+        "name": "web", "jid": "3", "host.hostname": "web", "meta": "tags=a,b", "ip4.addr": ["10.0.0.2"], "persist": False, "vnet": "inherit",
+    }))
+    live = inventory.list()["web.one"]["cellblock_jail"]
+    offline = inventory.list({"mode": "offline"})["web.one"]["cellblock_jail"]
+    assert {key for key in live["parameters"] if key in offline["parameters"]} >= {"path", "ip4.addr", "meta"}
+    for one, other in ((live, offline), (live["parameters"], offline["parameters"])):
+        for key in set(one) & set(other) - {"jid", "definition", "base", "root"}:
+            assert type(one[key]) is type(other[key]), key
+    assert (live["parameters"]["ip4.addr"], live["parameters"]["meta"]) == (offline["parameters"]["ip4.addr"], offline["parameters"]["meta"])

@@ -80,3 +80,25 @@ def test_a_host_cannot_speak_to_the_terminal() -> None:
 
 def test_sizes_are_short() -> None:
     assert [picture.human(size) for size in (0, 999, 94140928, 3 << 30, None)] == ["0B", "999B", "90M", "3.0G", "-"]
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+FACTS = st.sampled_from(("name", "state", "boot_position", "ip4", "ip6", "root", "base", "size", "restart_waits", "drift", "vnet", "managed"))
+
+
+@given(ODD, st.dictionaries(FACTS, ODD), ODD)
+def test_one_odd_host_does_not_spoil_the_others(jails: Any, odd: dict[str, Any], about: Any) -> None:
+    good = {"host": {"osreldate": 1501000}, "jails": [jail("web", position=1)]}
+    for answer in ({"jails": jails, "host": about}, {"jails": [odd, jails], "host": about}):
+        drawn = picture.draw({"good": good, "odd": answer})
+        assert " web " in drawn and "good · FreeBSD 15.1" in drawn
+        assert all(char.isprintable() or char == "\n" for char in drawn)
+
+
+def test_a_host_cannot_fill_the_screen() -> None:
+    drawn = lines(jail("x" * 5000, ip4=["10.0.0.1"] * 1000))
+    assert max(map(len, drawn)) < 250 and len(drawn) < 40

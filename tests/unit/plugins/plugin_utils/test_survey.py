@@ -9,8 +9,10 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, FormatError
 from ansible_collections.cellblock.jails.plugins.plugin_utils import survey
 from ansible_collections.cellblock.jails.tests.unit.captures import captures
 
@@ -128,3 +130,49 @@ def test_an_answer_that_is_cut_is_none(text: str) -> None:
 
 def test_noise_before_the_answer_does_not_matter() -> None:
     assert survey.read("Welcome to FreeBSD!\n" + answer(), NONCE) == []
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
+        st.sampled_from(("jid", "name", "path", "ip4.addr", "dying", "meta", "vnet", "jail", "jail-information")) | st.text(max_size=5),
+        inner, max_size=4,
+    ),
+    max_leaves=12,
+)
+NOISE = st.lists(
+    st.sampled_from((f"{NONCE} jls\n", f"{NONCE} end\n", f"{NONCE} /etc/rc.conf\n", f"{NONCE} /etc/jail.conf\n", "{", "}", '"', "=", "\n", "jail_list=", "*"))
+    | st.text(max_size=12),
+    max_size=20,
+).map("".join)
+
+
+@settings(deadline=None)
+@given(JSON, NOISE, NOISE)
+def test_whatever_a_host_answers_only_our_errors_come_of_it(told: Any, conf: str, noise: str) -> None:
+    texts = (
+        noise,
+        answer(json.dumps({"jail-information": {"jail": told}}), __etc__jail=conf, __etc__rc=noise),
+        answer(json.dumps(told)), answer(noise), answer("[" * 100_000), answer("{" + '"a":{' * 100_000),
+    )
+    for text in texts:
+        try:
+            found = survey.read(text, NONCE)
+        except CellblockError:
+            continue
+        for jail in found:
+            assert isinstance(jail["name"], str) and isinstance(jail["parameters"], dict) and isinstance(jail["ip4"], list)
+            assert all(isinstance(value, (str, bool, list)) for value in jail["parameters"].values())
+
+
+def test_parameters_have_the_types_of_jls_wherever_they_are_from() -> None:
+    running = jails(captured())["t1"]["parameters"]
+    written = jails(
+        __etc__jail='t1 { path = "/j"; persist; allow.raw_sockets; allow.nomount; host.hostname = "t1"; vnet; enforce_statfs = 1; '
+        'ip4.addr = "lo1|127.0.1.1/32", "127.0.1.2"; meta.owner = "ops"; meta = "tags=a"; exec.start = "one", "two"; }'
+    )["t1"]["parameters"]
+    for name in set(running) & set(written):
+        assert type(running[name]) is type(written[name]), name
+    assert written["ip4.addr"] == running["ip4.addr"] == ["127.0.1.1", "127.0.1.2"]
+    assert (written["persist"], written["allow.mount"], written["allow.raw_sockets"], written["vnet"]) == (True, False, True, "new")
+    assert written["exec.start"] == ["one", "two"] and set(written["meta"].splitlines()) == {"owner=ops", "tags=a"}
