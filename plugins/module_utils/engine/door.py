@@ -13,6 +13,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply impor
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.secrets import hide
 
 LOCK_OPTION: Dict[str, Any] = {"lock_timeout": {"type": "int", "default": 300}}
 
@@ -57,8 +58,8 @@ def serve(
 
 
 def shown(text: str) -> str:
-    """A text as a terminal may have it: what a jail put into it speaks to nobody's terminal."""
-    return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in text)
+    """A text as it may be told: without secrets, and what a jail put into it speaks to nobody's terminal."""
+    return "".join(char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in hide(text))
 
 
 def _told(plan: Plan, check_mode: bool, failed: bool) -> Dict[str, Any]:

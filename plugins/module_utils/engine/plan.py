@@ -11,8 +11,6 @@ from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Seq
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
 
-HIDDEN = "(hidden)"
-
 
 @dataclass(frozen=True)
 class Step:

@@ -11,13 +11,15 @@ from dataclasses import replace
 from typing import Any, Dict, Mapping, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
-from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount, cpulist
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import fields
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import params as table
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects import addresses, mounts, own_files
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import BASE_ROOTS, CPUSET_HOOK, Jail, Params
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry import ASPECTS
 
 RESERVED = ("basejails", "flavours", "all")
+MANY_LINES = ("meta", "env")  # a whole one; its keys and all else are lines
 CONSOLE_LOG = "/var/log/jail_{name}_console.log"
 # rc.d/jail and rctl(8) bound what a name may hold; jail(8) takes 255 bytes for the whole dotted name.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
@@ -48,6 +50,8 @@ def jail_from(options: Mapping[str, Any], storage_path: str) -> Jail:
         raise InputError(f"a {root} jail needs a base", where, "Name one in 'base'; the basejail module makes them")
     if root not in BASE_ROOTS and base:
         raise InputError(f"root '{root}' takes no base", where, "Drop 'base', or use root thin, clone or thick")
+    if base:
+        fields.check("path" if str(base).startswith("/") else "name of a base", str(base), f"{where}, base")
     path = str(options.get("path") or f"{storage_path}/{name}")
     _check_path(path, where)
     network, own = addresses.declared(options, where)
@@ -58,13 +62,13 @@ def jail_from(options: Mapping[str, Any], storage_path: str) -> Jail:
         params=_params(options, path, network, where),
         addresses=own,
         mounts=mounts.declared(options.get("mounts") or [], path, where),
-        depend=tuple(options.get("depend") or ()),
+        depend=tuple(check_name(str(other)) for other in options.get("depend") or ()),
         ruleset=None if options.get("devfs_ruleset") is None else str(options["devfs_ruleset"]),
         boot=bool(options.get("boot", True)),
         boot_order=int(options.get("boot_order", 100)),
         boot_style=str(options.get("boot_style") or "jail_conf"),
         inside=own_files.declared(options, where),
-        flavour=_flavour(options.get("flavour"), storage_path),
+        flavour=_flavour(options.get("flavour"), storage_path, where),
         restart=str(options.get("restart") or "never"),
         adopt=bool(options.get("adopt")),
     )
@@ -115,11 +119,13 @@ def _size(value: Any, where: str) -> Optional[int]:
         raise InputError(f"{value!r} is not a size", where, "A number of bytes, with k, m, g or t") from error
 
 
-def _flavour(value: Any, storage_path: str) -> Optional[str]:
+def _flavour(value: Any, storage_path: str, where: str) -> Optional[str]:
     """Where a flavour's tree is on the host: a path, or a name below the storage."""
     if not value:
         return None
-    return str(value) if str(value).startswith("/") else f"{storage_path}/flavours/{value}"
+    kind = "path" if str(value).startswith("/") else "name of a base"
+    fields.check(kind, str(value), f"{where}, flavour")
+    return str(value) if kind == "path" else f"{storage_path}/flavours/{value}"
 
 
 def _params(options: Mapping[str, Any], path: str, network: Params, where: str) -> Params:
@@ -127,7 +133,7 @@ def _params(options: Mapping[str, Any], path: str, network: Params, where: str) 
     name = str(options["name"])
     found: Params = {
         "path": [path],
-        "host.hostname": [str(options.get("hostname") or name)],
+        "host.hostname": [fields.check("host name", str(options.get("hostname") or name), f"{where}, hostname")],
         **network,
         "persist": ["true"],
         "exec.clean": ["true"],
@@ -146,7 +152,8 @@ def _params(options: Mapping[str, Any], path: str, network: Params, where: str) 
         here = f"{where}, params"
         if key in OWN_OPTION:
             raise InputError(f"{key} has an option of its own", here, f"Use {OWN_OPTION[key]}")
-        found[table.canonical(key)] = table.check(key, value, here)
+        values = table.check(key, value, here)
+        found[table.canonical(key)] = values if key in MANY_LINES else [fields.check("value", one, f"{here}, {key}") for one in values]
     for group in ("meta", "env"):
         _gather_keys(found, group)
     asked = _cpuset(options.get("cpuset"), where)
@@ -169,8 +176,4 @@ def _gather_keys(found: Params, group: str) -> None:
 def _cpuset(value: Any, where: str) -> Optional[str]:
     if value is None:
         return None
-    try:
-        cpulist(str(value))
-    except ValueError as error:
-        raise InputError(f"{value!r} is not a list of CPUs", f"{where}, cpuset", "Such as 0-3,6") from error
-    return str(value)
+    return fields.check("CPUs", str(value), f"{where}, cpuset")

@@ -9,10 +9,11 @@ import re
 from typing import Callable, Dict, List, Mapping, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import HIDDEN, Step
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Entry, Tree
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.secrets import HIDDEN
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Inside
 
 FSTAB, RC_CONF, RESOLV = "etc/fstab", "etc/rc.conf", "etc/resolv.conf"

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
-from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import fields, fstab
 
 Params = Dict[str, List[str]]
 
@@ -62,7 +62,7 @@ class Address:
                 length = ipaddress.ip_network(f"{'::' if ip.version == 6 else '0.0.0.0'}/{prefix}").prefixlen
             except ValueError as error:
                 raise InputError(f"{prefix!r} is not a prefix length", where, f"0 to {ip.max_prefixlen}") from error
-        return cls(str(ip), length, interface, words.strip())
+        return cls(str(ip), length, interface, fields.check("words of ifconfig", words.strip(), where))
 
 
 @dataclass(frozen=True)

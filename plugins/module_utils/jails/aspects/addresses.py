@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Iterable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import fields
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import params, runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
@@ -37,13 +38,23 @@ class Addresses(Always):
             draft.params.setdefault(param, []).append(owned.conf())
 
     def check(self, change: Change) -> None:
-        """Interfaces must be there."""
-        interfaces = change.scene.seen.interfaces
+        """Interfaces must be there, and who is to bring an address must be known."""
+        interfaces, others = change.scene.seen.interfaces, _others_own(change)
         for address in change.jail.addresses:
+            where = f"jail {change.jail.name}, {address.conf()}"
             if address.interface is not None and address.interface not in interfaces:
                 raise InputError(
-                    f"interface {address.interface} does not exist", f"jail {change.jail.name}, {address.conf()}",
-                    f"This host has {', '.join(sorted(interfaces))}",
+                    f"interface {address.interface} does not exist", where, f"This host has {', '.join(sorted(interfaces))}"
+                )
+            if address.ip in others:
+                raise InputError(
+                    f"it is the address of jail {others[address.ip]}", where,
+                    "Give each jail its own, or let both name the address without an interface on a host that has it",
+                )
+            if address.interface is None and not runtime.has_address(interfaces, address, anywhere=True):
+                raise InputError(
+                    "no interface of this host has it, and none is named to put it on", where,
+                    f"Say interface: NAME, or write NAME|{address.ip}; this host has {', '.join(sorted(interfaces))}",
                 )
 
     def weigh(self, change: Change) -> Iterable[str]:
@@ -85,6 +96,24 @@ class Addresses(Always):
 
 def _addresses(definition: Definition, param: str) -> List[Address]:
     return [Address.parse(text, None, param) for text in definition.params.get(param, [])]
+
+
+def _others_own(change: Change) -> Dict[str, str]:
+    """Addresses that come and go with other jails of ours, and with which: as they are declared, else as they run."""
+    scene = change.scene
+    found: Dict[str, str] = {}
+    declared = {jail.name: jail for jail in scene.jails}
+    for name in scene.marks:
+        running = scene.seen.running.get(name)
+        if name not in declared and running is not None and running.get("vnet") != "new":
+            shared = set(scene.marks[name].get("host_addresses", ()))
+            found.update((str(ip), name) for param in ADDRESSES for ip in running.get(param) or [] if str(ip) not in shared)
+    for jail in declared.values():
+        if jail.state != "absent" and jail.name != change.jail.name:
+            found.update((address.ip, jail.name) for address in jail.addresses if address.interface is not None)
+    found = {ip: name for ip, name in found.items() if name != change.jail.name}
+    mine = set() if change.old is None else set(change.old.meta.get("host_addresses", ()))
+    return {ip: name for ip, name in found.items() if ip not in mine}
 
 
 def _hosts_own(scene: Scene, jail: Jail, old: Optional[Definition]) -> List[str]:
@@ -140,5 +169,5 @@ def declared(options: Mapping[str, Any], where: str) -> Tuple[Params, Tuple[Addr
     if options.get("vnet_interfaces"):
         if not vnet:
             raise InputError("vnet_interfaces without vnet", where, "Set vnet: true")
-        found["vnet.interface"] = [str(name) for name in options["vnet_interfaces"]]
+        found["vnet.interface"] = [fields.check("interface", str(name), f"{where}, vnet_interfaces") for name in options["vnet_interfaces"]]
     return found, tuple(addresses)

@@ -10,7 +10,7 @@ from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
-from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import fields, fstab
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import roots
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
@@ -52,6 +52,9 @@ def declared(given: Sequence[Any], path: str, where: str) -> Tuple[fstab.Entry, 
             raise InputError(f"not a mount: {error}", here, "Give an fstab(5) line, or src, dest and type") from error
         if entry is None:
             raise InputError("an empty mount", here, "Give an fstab(5) line, or src, dest and type")
+        fields.check("line", entry.spec + entry.file, here)
+        fields.check("type of file system", entry.vfstype, here)
+        fields.check("options of a mount", entry.mntops, here)
         if os.path.normpath(entry.file) != entry.file or not entry.file.startswith(path + "/"):
             raise InputError(
                 f"{entry.file} is not below the jail's root {path}", here, "Mount points are paths of the host"

@@ -10,6 +10,7 @@ from typing import Any, List, Mapping, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import fields
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.rc_conf import NAME as RC_NAME
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import inside
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
@@ -39,9 +40,9 @@ def declared(options: Mapping[str, Any], where: str) -> Inside:
     for key in rc_conf:
         if not RC_NAME.fullmatch(key):
             raise InputError(f"{key!r} is not a variable's name", f"{where}, rc_conf", "Letters, digits and '_'")
-    keys = options.get("authorized_keys")
+    keys, resolv_conf = options.get("authorized_keys"), options.get("resolv_conf")
     password = options.get("root_password")
-    if password is not None and (":" in password or "\n" in password or not (password.startswith(("$", "*")))):
+    if password is not None and not re.fullmatch(r"[$*][A-Za-z0-9./$=,*-]*", password):
         raise InputError(
             "root_password is not a crypt(3) hash", where, "Give a hash such as $6$..., or '*' to lock the account"
         )
@@ -50,16 +51,23 @@ def declared(options: Mapping[str, Any], where: str) -> Inside:
         raise InputError(f"{zone!r} is not a time zone", f"{where}, timezone", "Such as Europe/Athens or UTC")
     return Inside(
         fstab="" if str(options.get("root") or "thin") in BASE_ROOTS else None,
-        rc_conf={key: _rc_value(value) for key, value in rc_conf.items()},
-        resolv_conf=options.get("resolv_conf"),
+        rc_conf={key: _rc_value(value, f"{where}, rc_conf.{key}") for key, value in rc_conf.items()},
+        resolv_conf=None if resolv_conf is None else fields.check("text", str(resolv_conf), f"{where}, resolv_conf"),
         timezone=zone,
         root_password=password,
-        aliases={str(key): str(value) for key, value in (options.get("aliases") or {}).items()},
-        authorized_keys=None if keys is None else tuple(str(key).strip() for key in keys),
+        aliases={
+            fields.check("alias", str(key), f"{where}, aliases"): fields.check("line", str(value), f"{where}, aliases.{key}")
+            for key, value in (options.get("aliases") or {}).items()
+        },
+        authorized_keys=None if keys is None else tuple(
+            fields.check("line", str(key).strip(), f"{where}, authorized_keys") for key in keys
+        ),
     )
 
 
-def _rc_value(value: Any) -> Optional[str]:
+def _rc_value(value: Any, where: str) -> Optional[str]:
     if value is None:
         return None
-    return ("YES" if value else "NO") if isinstance(value, bool) else str(value)
+    if isinstance(value, (list, tuple, Mapping)):
+        raise InputError("it is a list or a dictionary", where, "Give one text, a number, or yes or no")
+    return ("YES" if value else "NO") if isinstance(value, bool) else fields.check("text", str(value), where)

@@ -10,6 +10,7 @@ from typing import Any, List, Mapping, Optional, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import fields
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
@@ -27,7 +28,8 @@ class Packages(Aspect):
 
     def declare(self, jail: Jail, options: Mapping[str, Any]) -> Optional[Tuple[str, ...]]:
         """Their names."""
-        return tuple(sorted(options["packages"])) or None
+        where = f"jail {jail.name}, packages"
+        return tuple(sorted(fields.check("package", str(package), where) for package in options["packages"])) or None
 
     def define(self, scene: Scene, jail: Jail, old: Optional[Definition], draft: Draft) -> None:
         """The mark keeps the list that was installed last."""
