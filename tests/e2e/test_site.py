@@ -115,7 +115,7 @@ def test_users_are_let_into_listed_jails_and_no_longer(tmp_path: Path) -> None:
     site.play(*words)
     assert "permit nopass deploy as root cmd /usr/local/libexec/cellblock-jexec\n" in site.read("usr/local/etc/doas.conf")
     assert "deploy web db\n" in site.read("usr/local/etc/cellblock-jexec.conf")
-    assert (top / "usr/local/libexec/cellblock-jexec").stat().st_mode & 0o777 == 0o755
+    assert (top / "usr/local/libexec/cellblock-jexec").stat().st_mode & 0o777 == 0o755 and (top / "usr/local/libexec/cellblock-jexec.py").exists()
     assert changed(site.play(*words)) == 0
     site.play("--tags", "host_prepare_jexec", "-e", "host_prepare_jexec=absent")
-    assert "deploy" not in site.read("usr/local/etc/doas.conf") and not (top / "usr/local/libexec/cellblock-jexec").exists()
+    assert "deploy" not in site.read("usr/local/etc/doas.conf") and not list((top / "usr/local/libexec").glob("cellblock-jexec*"))
