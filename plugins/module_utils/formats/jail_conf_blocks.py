@@ -52,11 +52,16 @@ class Param:
         self.bad = False
 
 
+# How much may be copied to put the values of variables in: doubled again and again, a few lines would fill any memory.
+MOST_FILLED = 1 << 25
+
+
 class Jail:
     def __init__(self, name: str) -> None:
         self.name = name
         self.params: List[Param] = []
         self.has_name = False
+        self.room = MOST_FILLED
 
     def find(self, name: str) -> Optional[Param]:
         """The parameter of this name, or of its "no" form: jail(8) takes the first that it finds."""
@@ -84,6 +89,7 @@ def merge(jails: List[Jail], said: List[str]) -> List[Jail]:
     places = {id(jail): place for place, jail in enumerate(jails)}
     wild = [jail for jail in jails if is_wild(jail.name)]
     real = [jail for jail in jails if not is_wild(jail.name)]
+    room = MOST_FILLED
     for jail in real:
         own, jail.params = jail.params, []
         numeric = _is_number(jail.name)
@@ -98,7 +104,9 @@ def merge(jails: List[Jail], said: List[str]) -> List[Jail]:
                 _add_all(jail, block.params, said)
         if not jail.has_name:
             _imply(jail, "name")
+        jail.room = room
         _substitute(jail, said)
+        room = jail.room
         jail.params = [param for param in jail.params if not param.variable]
     return real
 
@@ -170,6 +178,9 @@ def _fill(jail: Jail, place: int, generation: int, said: List[str]) -> bool:
                 if len(found.values) > 1:
                     raise FormatError(spoken(said) or CRASHES)
                 put = found.values[0].text
+                jail.room -= len(value.text) + len(put) + len(value.variables)
+                if jail.room < 0:
+                    raise FormatError("its variables make more than jail(8) could use", f"jail {jail.name}", "Write it with fewer")
                 value.text = value.text[:at] + put + value.text[at:]
                 value.variables = [(later + len(put), other) for later, other in value.variables]
             else:

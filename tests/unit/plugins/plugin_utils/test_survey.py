@@ -176,3 +176,10 @@ def test_parameters_have_the_types_of_jls_wherever_they_are_from() -> None:
     assert written["ip4.addr"] == running["ip4.addr"] == ["127.0.1.1", "127.0.1.2"]
     assert (written["persist"], written["allow.mount"], written["allow.raw_sockets"], written["vnet"]) == (True, False, True, "new")
     assert written["exec.start"] == ["one", "two"] and set(written["meta"].splitlines()) == {"owner=ops", "tags=a"}
+
+
+def test_variables_that_double_fill_no_memory() -> None:
+    lines = ['$a0 = "xxxxxxxxxx";', *(f'$a{number + 1} = "${{a{number}}}${{a{number}}}";' for number in range(40)), 'j { path = "$a40"; }']
+    assert jails(__etc__jail="\n".join(lines)) == {}
+    many = '$a = "x"; j { path = "' + "${a}" * 30_000 + '"; }'
+    assert jails(__etc__jail=many) == {}
