@@ -164,7 +164,8 @@ def become(argv: List[str], descriptors: List[int], terminal: bool) -> NoReturn:
             os.dup2(descriptor, number)
         os.closerange(3, 1 << 22)
         for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
-            signal.signal(number, signal.SIG_DFL)
+            with contextlib.suppress(OSError, ValueError):  # those that belong to libthr
+                signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         os.umask(0o022)
         os.chdir("/")
@@ -357,11 +358,12 @@ def main() -> None:
         if wish.mark:
             say(wish.mark)
         status = run([JEXEC, *words])
-    except OSError as error:
+    except (OSError, termios.error) as error:
         refuse(str(error), FAILED)
     finally:
         if terminal:
-            termios.tcsetattr(0, termios.TCSANOW, terminal)
+            with contextlib.suppress(termios.error):  # it is gone
+                termios.tcsetattr(0, termios.TCSANOW, terminal)
     leave(status)
 
 
