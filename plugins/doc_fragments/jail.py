@@ -124,6 +124,114 @@ limits:
       C(m), C(g)), or a dictionary of C(amount) and C(action).
     - The action is C(deny), or C(throttle) for C(readbps), C(writebps), C(readiops) and C(writeiops).
   type: dict
+networks:
+  description:
+    - The networks of the host that the jail joins, by the names that M(cellblock.jails.jail_networks) gave them. The jail
+      has a network stack of its own then.
+    - For each, an C(epair(4\)) is made when the jail starts, let into the network's bridge, and taken away when the jail
+      stops, by hooks of the jail. A running jail keeps the networks that it was started with; see O(restart).
+    - Addresses and routes are set by the jail's C(rc.conf), or from the host for an V(empty) root.
+  type: list
+  elements: dict
+  suboptions:
+    name:
+      description:
+        - The network.
+      type: str
+      required: true
+    ip4:
+      description:
+        - An address of the network, with or without its prefix, or V(dhcp), which needs O(bpf).
+      type: str
+    ip6:
+      description:
+        - Likewise, or V(slaac).
+      type: str
+    gateway:
+      description:
+        - Whether packets for elsewhere go out here, by the network's gateway; or the addresses of other gateways.
+      type: raw
+    mac:
+      description:
+        - The MAC address. V(auto) derives one from the names of fleet, host, jail and network when the jail joins, which
+          stays in the jail's mark.
+      type: str
+      default: auto
+loopback:
+  description:
+    - V(true) gives a shared-stack jail a private address on C(lo1) as its first address, so that its localhost is its
+      own. Otherwise 127.0.0.1 of such a jail is its first address, and answers outside.
+    - An address takes the place of the derived one, which is below 127/8 and cannot reach out.
+  type: str
+bpf:
+  description:
+    - Whether a jail with a network stack of its own sees C(bpf(4\)), as DHCP and C(tcpdump(1\)) need.
+  type: bool
+nfsd:
+  description:
+    - Whether a jail with a network stack of its own may serve NFS. Its root must be a file system of its own.
+  type: bool
+ports:
+  description:
+    - Ports of the host's addresses that lead to the jail, and of the jail's own addresses that are let through, by
+      C(pf(4\)). Rules stand in the anchor C(cellblock/j-NAME), and change without a restart. Connections of a port that
+      is no longer declared end.
+    - No two jails, and no jail and a daemon of the host, can have the same.
+  type: list
+  elements: dict
+  suboptions:
+    proto:
+      description:
+        - The protocol.
+      type: str
+      choices: [tcp, udp]
+      default: tcp
+    port:
+      description:
+        - The port, or a range such as V(2000-2999).
+      type: str
+      required: true
+    to:
+      description:
+        - The jail's port, or the first of its range. The same by default.
+      type: int
+    address:
+      description:
+        - The address that answers; one of the host, or the jail's own. IPv6 is not translated, and must be the jail's own.
+      type: str
+      required: true
+    target:
+      description:
+        - The jail's address. Its first of that family by default.
+      type: str
+    interface:
+      description:
+        - Where packets come in. The interface that has the address by default.
+      type: str
+    from:
+      description:
+        - Who may connect, addresses and subnets. All by default.
+      type: list
+      elements: str
+    reflect:
+      description:
+        - Whether jails of the network reach the port by the host's address too.
+      type: bool
+      default: false
+bandwidth:
+  description:
+    - How much the jail may receive and send, held by C(dummynet(4\)). Needs fixed addresses; a jail on an uplink needs
+      C(pfil_member) of its network.
+  type: dict
+  suboptions:
+    in:
+      description:
+        - What it may receive, in bits a second, such as V(50M).
+      type: str
+    out:
+      description:
+        - What it may send.
+      type: str
 boot:
   description:
     - Whether the jail is in C(jail_list), and so starts when the host boots.
@@ -226,6 +334,11 @@ assume:
       description: Whether C(net.fibs) would be large enough.
       type: bool
       default: false
+    networks:
+      description: Networks, each as M(cellblock.jails.jail_networks) takes it.
+      type: list
+      elements: dict
+      default: []
 parallel:
   description:
     - How many jails are worked on at the same time.

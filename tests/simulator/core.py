@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import json
 import os
+import re
 import shlex
 import stat
 import threading
@@ -83,7 +84,8 @@ def fresh_state() -> Dict[str, Any]:
                      "4": ["include 1", "include 2", "include 3", "path fuse unhide", "path zfs unhide"],
                      "5": ["include 1", "include 2", "include 3", "include 4", "path pf unhide"]},
         "sysctl": {"kern.osreldate": "1501000", "kern.osrelease": "15.1-RELEASE-p1", "kern.racct.enable": "0",
-                   "kern.features.vimage": "1", "net.fibs": "1",
+                   "kern.features.vimage": "1", "kern.hostname": "jailhost1",
+                   "net.inet.ip.forwarding": "0", "net.inet6.ip6.forwarding": "0", "net.link.bridge.pfil_member": "0", "net.fibs": "1",
                    "kern.boottime": "{ sec = 1795000000, usec = 0 } Tue Nov 17 02:26:40 2026",
                    "security.jail.jail_max_af_ips": "255", "security.jail.meta_maxbufsize": "4096",
                    "security.jail.enforce_statfs": "2"},
@@ -195,7 +197,9 @@ class SimulatedHost:
 
     def call(self, command: str) -> Tuple[int, str, str]:
         """A command line as a hook of jail(8) has it: through the simulator's own tools, else true."""
-        argv = shlex.split(command)
+        if re.search(r"\|\||&&|[;|]", command):
+            return self._line(command)
+        argv = shlex.split(re.sub(r"\s(?:2>&1|\d?>\s*/dev/null)", "", command))
         if not argv:
             return 0, "", ""
         # They are in /usr/bin: seen on 15.1.
@@ -204,7 +208,20 @@ class SimulatedHost:
             return 1, "", f"jail: exec {argv[0]}: No such file or directory\n"
         return self.run(argv) if argv[0].rsplit("/", 1)[-1] in TOOLS else (0, "", "")
 
+    def _line(self, command: str) -> Tuple[int, str, str]:
+        """A line for sh(1): commands between ; && || and |, as hooks of ours have them."""
+        rc, out, err, before = 0, "", "", ";"
+        for part in re.split(r"\s*(\|\||&&|;|\|)\s*", command):
+            if part in (";", "&&", "||", "|"):
+                before = part
+                continue
+            if (before == "&&" and rc) or (before == "||" and not rc):
+                continue
+            argv = shlex.split(re.sub(r"\s(?:2>&1|\d?>\s*/dev/null)", "", " " + part))
+            rc, out, err = self.run(argv, out if before == "|" else "")
+        return rc, out, err
+
 
 # The tools register themselves.
-for family in ("cpusets", "files", "jails", "network", "processes", "system", "zfs"):
+for family in ("cpusets", "files", "firewall", "jails", "network", "processes", "system", "zfs"):
     importlib.import_module(f"{__package__}.tools.{family}")

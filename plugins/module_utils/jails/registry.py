@@ -21,6 +21,11 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.pack
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.parameters import Parameters
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.root import Root
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.aspect import Networks
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.inner import Devices
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.loopback import Loopback
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.reachable import Reachable
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.rules import Rules
 
 # In the order in which a jail is brought; it is removed in the reverse.
 ASPECTS: Tuple[Aspect, ...] = (
@@ -30,12 +35,17 @@ ASPECTS: Tuple[Aspect, ...] = (
     Parameters(),
     Cpus(),
     Devfs(),
+    Loopback(),
     Addresses(),
+    Networks(),
+    Devices(),
     Mounts(),
     OwnFiles(),
     Limits(),
+    Rules(),
     Flavour(),
     Packages(),
+    Reachable(),
 )
 
 

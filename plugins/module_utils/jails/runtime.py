@@ -44,10 +44,14 @@ def start(host: Host, definition: Definition) -> None:
 
 
 def _run_poststop(host: Host, definition: Definition) -> None:
-    """Undo what the hooks of a failed start did: jail(8) alone would not. Needs FreeBSD 15; older hosts do without."""
+    """Undo what the hooks of a failed start did: jail(8) alone would not, and before FreeBSD 15 cannot be asked to."""
     hooks = {param: values for param, values in definition.params.items() if param in ("path", "exec.poststop", "exec.release")}
-    if len(hooks) > 1:
-        _remove_by(host, replace(definition, params=hooks), "-rC")
+    if len(hooks) < 2:
+        return
+    done = _remove_by(host, replace(definition, params=hooks), "-rC")
+    if "illegal option" in done.err:
+        for hook in (*hooks.get("exec.poststop", ()), *hooks.get("exec.release", ())):
+            host.ask(["/bin/sh", "-c", hook], timeout=STOP_TIMEOUT)  # as jail(8) itself does
 
 
 def _remove_by(host: Host, definition: Definition, flags: str) -> Result:

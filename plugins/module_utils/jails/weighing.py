@@ -10,7 +10,7 @@ from typing import Any, List, Mapping, Optional, Sequence, Set
 
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import CPUSET_HOOK
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import LIVE_HOOKS
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, differing
 
 
@@ -82,5 +82,5 @@ def _at_starts(aspects: Sequence[Aspect]) -> Set[str]:
 
 
 def _at_start(definition: Definition, name: str) -> List[str]:
-    """What only a start uses; CPUs are given to a running jail too."""
-    return [value for value in definition.params.get(name, []) if not value.startswith(CPUSET_HOOK)]
+    """What only a start uses; CPUs, rules and pipes are given to a running jail too."""
+    return [value for value in definition.params.get(name, []) if not value.startswith(LIVE_HOOKS)]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
-from typing import Dict, List, Tuple
+import re
+from typing import Any, Dict, List, Tuple
 
 from ..core import Refusal, SimulatedHost, tool
 
@@ -24,13 +25,29 @@ LOOKS: Dict[str, Tuple[str, str, List[str]]] = {
 }
 
 
-def _shown(host: SimulatedHost, name: str, cidr: bool) -> str:
+def _link(host: SimulatedHost, name: str) -> Dict[str, Any]:
+    """What was set of an interface besides its addresses."""
+    links: Dict[str, Dict[str, Any]] = host.state.setdefault("links", {})
+    return links.setdefault(name, {})
+
+
+def _shown(host: SimulatedHost, name: str, held: List[List[Any]], cidr: bool) -> str:
     kind = next(kind for kind in LOOKS if name.startswith(kind))
     flags, options, tail = LOOKS[kind]
+    link = host.state.get("links", {}).get(name, {})
+    if link.get("mtu"):
+        flags = re.sub(r"mtu \d+", f"mtu {link['mtu']}", flags)
+    if link.get("made") and not link.get("up"):
+        flags = re.sub(r"<UP,", "<", flags)
+    elif link.get("up") and "<UP," not in flags:
+        flags = flags.replace("<", "<UP,")
     lines = [f"{name}: flags={flags}", f"\toptions={options}"]
+    lines += [f"\tether {link['ether']}"] if link.get("ether") else []
     if kind == "" and name in host.state.get("groups", {}):
         tail = [f"\tgroups: {host.state['groups'][name]}"]
-    for ip, prefix in sorted(host.state["interfaces"][name], key=lambda held: ":" in held[0]):
+    if link.get("groups"):
+        tail = [" ".join([line, *link["groups"]]) if line.startswith("\tgroups:") else line for line in tail]
+    for ip, prefix in sorted(held, key=lambda one: ":" in one[0]):
         address = ipaddress.ip_interface(f"{ip}/{prefix}")
         if address.version == 6:
             lines.append(f"\tinet6 {ip}/{prefix}" if cidr else f"\tinet6 {ip} prefixlen {prefix}")
@@ -38,7 +55,8 @@ def _shown(host: SimulatedHost, name: str, cidr: bool) -> str:
         mask = f"/{prefix}" if cidr else f" netmask 0x{int(address.netmask):08x}"
         wide = kind != "lo" and prefix < 31
         lines.append(f"\tinet {ip}{mask}" + (f" broadcast {address.network.broadcast_address}" if wide else ""))
-    return "\n".join([*lines, *tail]) + "\n"
+    members = [f"\tmember: {one} flags=143<LEARNING,DISCOVER,AUTOEDGE,AUTOPTP>" for one in link.get("members", [])]
+    return "\n".join([*lines, *members, *tail]) + "\n"
 
 
 @tool("ifconfig")
@@ -49,28 +67,111 @@ def ifconfig(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     words = [word for place, word in enumerate(args) if word not in ("-a", "-f") and args[place - 1:place] != ["-f"]]
     if words == ["-l"]:
         return 0, " ".join(interfaces) + "\n", ""
+    if words[:1] == ["-g"]:
+        found = [name for name in interfaces if words[1] in host.state.get("links", {}).get(name, {}).get("groups", [])]
+        return 0, "".join(f"{name}\n" for name in found), ""
     if not words:
-        return 0, "".join(_shown(host, name, cidr) for name in interfaces), ""
+        return 0, "".join(_shown(host, name, interfaces[name], cidr) for name in interfaces), ""
+    jid = ""
+    if words[0] == "-j":
+        jid, words = _jid(host, words[1]), words[2:]
+        interfaces = {name: held for name, (owner, held) in host.state.get("moved", {}).items() if owner == jid}
     name, rest = words[0], words[1:]
-    if rest[:1] == ["create"]:
-        return 0, _create(host, name, rest[1:]) + "\n", ""
+    if rest[:1] == ["create"] and not jid:
+        asked, name = name, _create(host, name, rest[1:])
+        _set(host, name, host.state["interfaces"][name], [] if rest[1:2] == ["name"] else rest[1:])
+        return 0, f"{name}\n" if name != asked else "", ""
     if name not in interfaces:
         raise Refusal(f"ifconfig: interface {name} does not exist")
-    if not rest:
-        return 0, _shown(host, name, cidr), ""
+    if not rest or rest in (["inet"], ["inet6"]):
+        wanted = [one for one in interfaces[name] if not rest or (":" in one[0]) == (rest == ["inet6"])]
+        return 0, _shown(host, name, wanted, cidr), ""
     if rest == ["destroy"]:
-        for gone in [name, name[:-1] + {"a": "b", "b": "a"}.get(name[-1], "-")] if name.startswith("epair") else [name]:
-            interfaces.pop(gone, None)
-            host.state.get("groups", {}).pop(gone, None)
-    elif rest[0] in ("inet", "inet6"):
-        _address(host, name, rest[1:])
-    elif rest[0] == "vnet":
-        host.state.setdefault("moved", {})[name] = [rest[1], interfaces.pop(name)]
+        _destroy(host, name)
+    else:
+        _set(host, name, interfaces[name], rest)
     return 0, "", ""
+
+
+def _jid(host: SimulatedHost, jail: str) -> str:
+    for jid, one in host.state["jails"].items():
+        if jail in (jid, one["name"]):
+            return str(jid)
+    raise Refusal(f"ifconfig: jail \"{jail}\" not found")
+
+
+def _leave_bridges(host: SimulatedHost, name: str) -> None:
+    for link in host.state.get("links", {}).values():
+        if name in link.get("members", []):
+            link["members"].remove(name)
+
+
+def _destroy(host: SimulatedHost, name: str) -> None:
+    pair = name.startswith("epair")
+    for gone in [name, name[:-1] + {"a": "b", "b": "a"}.get(name[-1], "-")] if pair else [name]:
+        host.state["interfaces"].pop(gone, None)
+        host.state.get("moved", {}).pop(gone, None)
+        host.state.get("groups", {}).pop(gone, None)
+        host.state.get("links", {}).pop(gone, None)
+        _leave_bridges(host, gone)
+
+
+def _set(host: SimulatedHost, name: str, held: List[List[Any]], rest: List[str]) -> None:
+    """The words after an interface's name, one after the other."""
+    words = list(rest)
+    while words:
+        verb = words.pop(0)
+        if verb in ("inet", "inet6"):
+            if words[:1] in (["-ifdisabled"], ["auto_linklocal"]):
+                return
+            if "up" in words:
+                _link(host, name)["up"] = True
+            _address(held, [word for word in words if word != "up"])
+            return
+        if verb in ("up", "down"):
+            _link(host, name)["up"] = verb == "up"
+        elif verb in ("mtu", "ether"):
+            _link(host, name)[verb] = words.pop(0)
+        elif verb == "group":
+            _link(host, name).setdefault("groups", []).append(words.pop(0))
+        elif verb == "addm":
+            _add_member(host, name, words.pop(0))
+        elif verb == "deletem":
+            _link(host, name)["members"].remove(words.pop(0))
+        elif verb == "private":
+            _link(host, name).setdefault("private", []).append(words.pop(0))
+        elif verb == "vnet":
+            _leave_bridges(host, name)
+            host.state["interfaces"].pop(name)
+            host.state.setdefault("moved", {})[name] = [_jid(host, words.pop(0)), []]
+        elif verb in ("descr", "name"):
+            words.pop(0)
+
+
+def _add_member(host: SimulatedHost, bridge: str, name: str) -> None:
+    if name not in host.state["interfaces"]:
+        raise Refusal(f"ifconfig: BRDGADD {name}: No such file or directory")
+    for other, link in host.state.get("links", {}).items():
+        if name in link.get("members", []):
+            raise Refusal(f"ifconfig: BRDGADD {name}: " + ("File exists" if other == bridge else "Device busy"))
+    _link(host, bridge).setdefault("members", []).append(name)
+    if "mtu" in _link(host, bridge):
+        _link(host, name)["mtu"] = _link(host, bridge)["mtu"]
 
 
 def _create(host: SimulatedHost, name: str, rest: List[str]) -> str:
     interfaces = host.state["interfaces"]
+    numbered = re.fullmatch(r"([a-z]+)(\d+)(\.\d+)?", name)
+    if numbered:
+        if any(one in interfaces or one in host.state.get("moved", {}) for one in (name, f"{name}a", f"{name}b")):
+            raise Refusal(f"ifconfig: interface {name} already exists")
+        ends = [f"{name}a", f"{name}b"] if numbered.group(1) == "epair" else [name]
+        for one in ends:
+            interfaces[one] = []
+            _link(host, one)["made"] = True
+        if len(ends) == 1 and numbered.group(1) != "lo":
+            host.state.setdefault("groups", {})[name] = "vlan" if numbered.group(3) else numbered.group(1)
+        return ends[0]
     number = 0
     while any(other.startswith(f"{name}{number}") for other in interfaces):
         number += 1
@@ -83,8 +184,7 @@ def _create(host: SimulatedHost, name: str, rest: List[str]) -> str:
     return new
 
 
-def _address(host: SimulatedHost, name: str, words: List[str]) -> None:
-    held = host.state["interfaces"][name]
+def _address(held: List[List[Any]], words: List[str]) -> None:
     ip, _slash, prefix = words[0].partition("/")
     if "-alias" in words:
         found = [one for one in held if one[0] == ip]

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, rc_conf
 
 from ..core import Refusal, SimulatedHost, tool
-from . import rc_jail
+from . import firewall, rc_jail
 
 Answer = Tuple[int, str, str]
 
@@ -233,6 +233,7 @@ def reboot(host: SimulatedHost) -> None:
     if racct:
         state["sysctl"]["kern.racct.enable"] = racct.group(1)
     load_rulesets(host)
+    firewall.boot(host, rc(host))
     state["rctl"] = []
     rules = host.real("/etc/rctl.conf")
     for line in rules.read_text().splitlines() if rules.exists() else []:

@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fields
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import params, runtime
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import loopback, params, runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Address, Jail, Params
@@ -42,7 +42,8 @@ class Addresses(Always):
         interfaces, others = change.scene.seen.interfaces, _others_own(change)
         for address in change.jail.addresses:
             where = f"jail {change.jail.name}, {address.conf()}"
-            if address.interface is not None and address.interface not in interfaces:
+            made = address.interface == loopback.DEVICE and "loopback" in change.jail.own  # by the jail itself
+            if address.interface is not None and address.interface not in interfaces and not made:
                 raise InputError(
                     f"interface {address.interface} does not exist", where, f"This host has {', '.join(sorted(interfaces))}"
                 )
@@ -151,7 +152,7 @@ def declared(options: Mapping[str, Any], where: str) -> Tuple[Params, Tuple[Addr
     """The parameters of the jail's network, addresses aside, and the addresses."""
     found: Params = {}
     addresses: List[Address] = []
-    vnet = bool(options.get("vnet"))
+    vnet = bool(options.get("vnet") or options.get("networks"))
     for family in ("ip4", "ip6"):
         option = options.get(family)
         if option in ("inherit", "none", "disable", ["inherit"], ["none"], ["disable"]):
@@ -159,10 +160,12 @@ def declared(options: Mapping[str, Any], where: str) -> Tuple[Params, Tuple[Addr
             found[family] = ["inherit" if word == "inherit" else "disable"]
         else:
             addresses.extend(_of_family(option, family, options.get("interface"), where))
+    if options.get("loopback") is not None:
+        addresses[:0] = loopback.declared(options, addresses, where)
     if vnet and (addresses or found):
         raise InputError(
             "a vnet jail has its own network stack, ip4 and ip6 do not apply", where,
-            "Set addresses inside (rc_conf: ifconfig_...), or drop vnet",
+            "Give them by networks, or set them inside (rc_conf: ifconfig_...), or drop vnet",
         )
     if vnet:
         found["vnet"] = ["new"]
