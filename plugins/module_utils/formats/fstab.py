@@ -37,7 +37,8 @@ def parse_line(line: str) -> Optional[Entry]:
 
     :raises ValueError: when it has fewer than three fields.
     """
-    fields = line.partition("#")[0].split()
+    # Blanks and tabs only, as getfsent(3) does: other white space of Unicode is a part of a name.
+    fields = [field for field in re.split("[ \t\n]+", line.partition("#")[0]) if field]
     if not fields:
         return None
     if len(fields) < 3:

@@ -23,10 +23,26 @@ def _json(text: str, tool: str) -> Any:
         raise FormatError(f"{tool} answered no JSON: {text[:80]!r}", None, "Is its libxo output on?") from error
 
 
+def _listed(text: str, tool: str, *keys: str) -> List[Dict[str, Any]]:
+    """The entries of a list in libxo's JSON; an empty list is left out by some tools."""
+    found = _json(text, tool)
+    for key in keys:
+        found = found.get(key, {}) if isinstance(found, dict) else None
+    if found in ({}, []):
+        return []
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise FormatError(f"{tool} answered no list of {keys[-1]}: {text[:80]!r}")
+    return found
+
+
+def lines(text: str) -> List[str]:
+    """The lines of an answer. Only a newline ends one: str.splitlines() knows ten more ends, and a jail may print them."""
+    return text.split("\n")
+
+
 def jails(text: str) -> List[Dict[str, Any]]:
     """``jls --libxo json -n``: booleans are real, all else strings, addresses lists."""
-    found = _json(text, "jls(8)")["jail-information"]["jail"]
-    return [dict(jail) for jail in found]
+    return [dict(jail) for jail in _listed(text, "jls(8)", "jail-information", "jail")]
 
 
 @dataclass(frozen=True)
@@ -41,10 +57,11 @@ class Mount:
 
 def mounts(text: str) -> List[Mount]:
     """``mount --libxo json``, in mount order."""
-    found = _json(text, "mount(8)")["mount"].get("mounted", [])
+    found = _listed(text, "mount(8)", "mount", "mounted")
     return [
-        Mount(str(one.get("special", "")), str(one["node"]), str(one["fstype"]), tuple(one.get("opts", ())))
+        Mount(str(one.get("special", "")), str(one["node"]), str(one["fstype"]), tuple(map(str, one.get("opts") or ())))
         for one in found
+        if "node" in one and "fstype" in one and isinstance(one.get("opts") or [], list)
     ]
 
 
@@ -71,7 +88,7 @@ def interfaces(text: str) -> Dict[str, Interface]:
     name = ""
     held: List[Held] = []
     groups: Tuple[str, ...] = ()
-    for line in [*text.splitlines(), "end: flags="]:
+    for line in [*lines(text), "end: flags="]:
         head = re.match(r"(\S+): flags=", line)
         if head:
             if name:
@@ -89,7 +106,7 @@ def interfaces(text: str) -> Dict[str, Interface]:
 def datasets(text: str, columns: Sequence[str]) -> Dict[str, Mapping[str, str]]:
     """``zfs list -Hp -o COLUMNS``, by name."""
     found: Dict[str, Mapping[str, str]] = {}
-    for line in text.splitlines():
+    for line in filter(None, lines(text)):
         fields = line.split("\t")
         found[fields[0]] = dict(zip(columns, fields))
     return found
@@ -97,7 +114,7 @@ def datasets(text: str, columns: Sequence[str]) -> Dict[str, Mapping[str, str]]:
 
 def rctl_rules(text: str) -> List[str]:
     """``rctl``: the rules, amounts as plain integers."""
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    return [line.strip() for line in lines(text) if line.strip()]
 
 
 def amount(text: str) -> int:
@@ -105,7 +122,7 @@ def amount(text: str) -> int:
 
     :raises ValueError: when it is none.
     """
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([a-z]?)b?", text.strip().lower())
+    found = re.fullmatch(r"([0-9]{1,20}(?:\.[0-9]{1,20})?)([a-z]?)b?", text.strip().lower())
     if not found or found.group(2) not in UNITS:
         raise ValueError(f"{text!r} is not an amount")
     scaled = float(found.group(1)) if "." in found.group(1) else int(found.group(1))
@@ -126,15 +143,23 @@ class Socket:
 
 def sockets(text: str) -> List[Socket]:
     """``sockstat --libxo json -4 -6 -l``."""
-    found = _json(text, "sockstat(1)")["sockstat"].get("socket", [])
-    return [
-        Socket(
-            str(one.get("user", "")), str(one.get("command", "")), int(one.get("pid", 0) or 0), str(one["proto"]),
-            str(one["local"]["address"]), str(one["local"]["port"]),
-        )
-        for one in found
-        if "local" in one
-    ]
+    found = []
+    for one in _listed(text, "sockstat(1)", "sockstat", "socket"):
+        local = one.get("local")
+        if not isinstance(local, dict) or not {"address", "port"} <= set(local) or "proto" not in one:
+            continue
+        pid = str(one.get("pid") or 0)
+        found.append(Socket(
+            str(one.get("user", "")), str(one.get("command", "")), int(pid) if re.fullmatch("[0-9]{1,9}", pid) else 0,
+            str(one["proto"]), str(local["address"]), str(local["port"]),
+        ))
+    return found
+
+
+def processes(text: str) -> List[Tuple[int, int, str]]:
+    """``ps -o jid,pid,command``: the jail, the process and what it calls itself. A line of another form is no process."""
+    found = (re.fullmatch(r"\s*([0-9]{1,9})\s+([0-9]{1,9})(?:[ ]+(.*))?", line, re.DOTALL) for line in lines(text))
+    return [(int(one.group(1)), int(one.group(2)), one.group(3) or "") for one in found if one]
 
 
 def cpulist(text: str) -> FrozenSet[int]:
@@ -144,7 +169,7 @@ def cpulist(text: str) -> FrozenSet[int]:
     """
     found: List[int] = []
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", part)
+        match = re.fullmatch(r"\s*([0-9]{1,4})(?:-([0-9]{1,4}))?\s*", part)
         if not match or int(match.group(2) or match.group(1)) < int(match.group(1)):
             raise ValueError(f"{text!r} is not a list of CPUs")
         found += range(int(match.group(1)), int(match.group(2) or match.group(1)) + 1)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Dict, FrozenSet, Iterable, List, Mapping, Sequence, Tuple
 
@@ -20,7 +21,8 @@ PROCESSES: Sequence[str] = ("ps", "ax", "-o", "jid,pid,command")
 class Listener:
     """A listening socket of the host.
 
-    :param program: the program's name; ``kernel`` for a socket that no process holds, such as nfsd's.
+    :param program: the program's name; ``kernel`` for a socket that no process holds, such as nfsd's,
+        and ``?`` for a process whose name is not to be read.
     :param proto: ``tcp`` or ``udp`` (or another protocol), without the family.
     :param families: ``ipv4``, ``ipv6`` or both.
     :param address: ``*`` or the address it is bound to.
@@ -69,18 +71,17 @@ def observe(host: Host) -> Listening:
     """Ask the host in two commands, however many jails there are."""
     commands: Dict[int, str] = {}
     jailed: Dict[int, bool] = {}
-    for line in host.run(PROCESSES).out.splitlines()[1:]:
-        jid, pid, command = (line.split(None, 2) + [""])[:3]
-        jailed[int(pid)] = jid != "0"
-        if jid == "0":
-            commands[int(pid)] = command
+    for jid, pid, command in outputs.processes(host.run(PROCESSES).out):
+        jailed[pid] = jid != 0
+        if jid == 0:
+            commands[pid] = command
     sockets = {
         Listener(
-            socket.command or "kernel", socket.pid, socket.user or "root",
+            socket.command or ("?" if socket.pid else "kernel"), socket.pid, socket.user or ("?" if socket.pid else "root"),
             socket.proto.rstrip("46"), _families(socket.proto), socket.address, int(socket.port),
         )
         for socket in outputs.sockets(host.run(SOCKETS).out)
-        if not jailed.get(socket.pid, False)
+        if not jailed.get(socket.pid, False) and re.fullmatch("[0-9]{1,5}", socket.port)
     }
     return Listening(sorted(sockets, key=lambda one: (one.port, one.proto, one.program, one.families, one.pid)), commands)
 

@@ -274,7 +274,7 @@ def read_rc(name: str, facts: Mapping[str, Any], lines: Mapping[str, str], mount
         key, equals, value = word.partition("=")
         params[key] = value.split(",") if equals else ["true"]
     _read_hooks(words, params)
-    entries = [entry for entry in map(fstab.parse_line, mounts.splitlines()) if entry is not None]
+    entries = [entry for entry in map(fstab.parse_line, mounts.split("\n")) if entry is not None]
     if entries:
         params["mount"] = [fstab.render_line(entry) for entry in entries]
     return Definition(name, "rc_conf", facts, params)
