@@ -23,16 +23,16 @@ def _json(text: str, tool: str) -> Any:
         raise FormatError(f"{tool} answered no JSON: {text[:80]!r}", None, "Is its libxo output on?") from error
 
 
-def _listed(text: str, tool: str, *keys: str) -> List[Dict[str, Any]]:
-    """The entries of a list in libxo's JSON; an empty list is left out by some tools."""
-    found = _json(text, tool)
-    for key in keys:
-        found = found.get(key, {}) if isinstance(found, dict) else None
-    if found in ({}, []):
-        return []
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise FormatError(f"{tool} answered no list of {keys[-1]}: {text[:80]!r}")
-    return found
+def _listed(text: str, tool: str, outer: str, inner: str, always: bool = False) -> List[Dict[str, Any]]:
+    """The entries of a list in libxo's JSON.
+
+    :param always: an empty list is said too; without it some tools leave it out.
+    """
+    found = _json(text, tool).get(outer)
+    entries = found.get(inner, None if always else []) if isinstance(found, dict) else None
+    if not isinstance(entries, list) or not all(isinstance(one, dict) for one in entries):
+        raise FormatError(f"{tool} answered no list of {inner}: {text[:80]!r}")
+    return entries
 
 
 def lines(text: str) -> List[str]:
@@ -42,7 +42,7 @@ def lines(text: str) -> List[str]:
 
 def jails(text: str) -> List[Dict[str, Any]]:
     """``jls --libxo json -n``: booleans are real, all else strings, addresses lists."""
-    return [dict(jail) for jail in _listed(text, "jls(8)", "jail-information", "jail")]
+    return [dict(jail) for jail in _listed(text, "jls(8)", "jail-information", "jail", always=True)]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 from typing import Any, Callable, List
@@ -54,14 +53,17 @@ def test_only_our_errors_come_out_of_a_spoiled_answer(name: str) -> None:
             pass
 
 
-@pytest.mark.parametrize("value", [None, 1, "x", [], [1], {"jail-information": 1}, {"jail-information": {"jail": [1]}}])
-@pytest.mark.parametrize("parse", [outputs.jails, outputs.mounts, outputs.sockets])
-def test_json_of_another_shape_is_one_of_our_errors_or_empty(parse: Callable[[str], List[Any]], value: Any) -> None:
-    """A tool that answers something else breaks nothing else."""
-    try:
-        assert parse(json.dumps({"x": value} if not isinstance(value, dict) else value)) == []
-    except CellblockError:
-        pass
+@pytest.mark.parametrize("answer", ["", "{}", '{"x": 1}', '{"%s": 1}', '{"%s": []}', '{"%s": {"%s": [1]}}', '{"%s": {"%s": "x"}}'])
+@pytest.mark.parametrize(
+    ("parse", "outer", "inner"),
+    [(outputs.jails, "jail-information", "jail"), (outputs.mounts, "mount", "mounted"), (outputs.sockets, "sockstat", "socket")],
+)
+def test_json_of_another_shape_is_told_and_never_taken_for_nothing(
+    parse: Callable[[str], List[Any]], outer: str, inner: str, answer: str
+) -> None:
+    """A host whose jails cannot be read is not a host without jails."""
+    with pytest.raises(CellblockError):
+        parse(answer.replace("%s", outer, 1).replace("%s", inner, 1))
 
 
 @pytest.mark.parametrize("end", ["\u2028", "\x85", "\x0b", "\x0c", "\x1c", "\r"])
