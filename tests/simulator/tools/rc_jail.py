@@ -46,9 +46,9 @@ IGNORED = (
 def _loaded(root: str, texts: Tuple[Tuple[str, str], ...]) -> Dict[str, str]:
     """What the shell answers; the texts stand for the state of the files."""
     with tempfile.NamedTemporaryFile() as copy:
-        environment = {"ROOT": root, "COPY": copy.name, "PATH": os.environ.get("PATH", "/usr/bin:/bin")}
+        environment = {"ROOT": root, "COPY": copy.name, "PATH": "/usr/bin:/bin"}
         done = subprocess.run(
-            ["sh", "-c", "exec 3>&1 >/dev/null\n" + LOAD], env=environment, capture_output=True, check=False, timeout=60
+            ["/bin/sh", "-c", "exec 3>&1 >/dev/null\n" + LOAD], env=environment, capture_output=True, check=False, timeout=60
         )
     words = (one.partition("=") for one in done.stdout.decode("utf-8", "surrogateescape").split("\0") if one)
     return {name: value.replace(root, "") for name, _equals, value in words if name not in environment}
