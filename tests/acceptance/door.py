@@ -18,10 +18,10 @@ import json
 import os
 import signal
 import sys
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence
 from unittest import mock
 
-from ansible.module_utils.common import warnings
+from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import commands as hosts
@@ -44,12 +44,18 @@ def _hosts_from(module: Any, make: Callable[[], Host]) -> Iterator[None]:
 def call(name: str, options: Mapping[str, Any], make: Callable[[], Host]) -> Dict[str, Any]:
     """What the module answers."""
     module = importlib.import_module(f"{PLUGINS}.modules.{name}")
-    warnings._global_warnings.clear()  # each module that Ansible calls is a process of its own
     said = io.StringIO()
-    with _hosts_from(module, make), patch_module_args(dict(options)), contextlib.redirect_stdout(said):
-        with contextlib.suppress(SystemExit):
-            module.main()
-    return dict(json.loads(said.getvalue().strip().splitlines()[-1]))
+    warned: List[str] = []
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_hosts_from(module, make))
+        stack.enter_context(patch_module_args(dict(options)))
+        stack.enter_context(contextlib.redirect_stdout(said))
+        # Where Ansible's controller is loaded too, its module_utils would hand warnings to it.
+        stack.enter_context(mock.patch.object(AnsibleModule, "warn", lambda _self, warning: warned.append(warning)))
+        stack.enter_context(contextlib.suppress(SystemExit))
+        module.main()
+    told = dict(json.loads(said.getvalue().strip().splitlines()[-1]))
+    return {**told, "warnings": warned} if warned else told
 
 
 def killed_at(number: int) -> hosts.Runner:

@@ -18,6 +18,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, jail_conf, rc_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import stopping
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Params
 
 MARK = "# cellblock.jails "
@@ -108,7 +109,20 @@ class Definition:
 
     def conf(self) -> str:
         """The text of /etc/jail.conf.d/NAME.conf."""
-        return f"{self.mark()}\n{NOTICE}" + jail_conf.render([{"name": self.name, "params": self.params}])
+        return f"{self.mark()}\n{NOTICE}" + jail_conf.render([{"name": self.name, "params": self.written()}])
+
+    def written(self) -> Params:
+        """The parameters as they stand in the file: those of the next start, and what the next stop has to undo beside them."""
+        return stopping.with_hooks(self) if "waits" in self.meta else dict(self.params)
+
+    def read(self) -> Definition:
+        """The same without what :meth:`written` adds."""
+        return replace(self, params=stopping.without_hooks(self)) if "waits" in self.meta else self
+
+    def note(self, jid: object, boot: str) -> Mapping[str, Any]:
+        """What was noted as waiting, if the jail still lives the life that it was noted in."""
+        noted = self.meta.get("waits") or {}
+        return noted if noted.get("jid") == str(jid) and noted.get("boot") == boot else {}
 
     def start_file(self) -> str:
         """The file that jail(8) reads for this jail."""
@@ -136,7 +150,7 @@ def read_conf(name: str, text: str) -> Optional[Definition]:
         params = {jail["name"]: jail["params"] for jail in jail_conf.parse(text)}.get(name, {})
     except FormatError:
         params = {}  # edited by hand beyond reading: the next write mends it
-    return Definition(name, "jail_conf", facts, params)
+    return Definition(name, "jail_conf", facts, params).read()
 
 
 def in_style(name: str, style: str, meta: Mapping[str, Any], params: Params) -> Definition:
@@ -190,7 +204,7 @@ def rc_lines(definition: Definition) -> Dict[str, str]:
 
     :raises InputError: for what these variables cannot say.
     """
-    rest = {key: list(value) for key, value in definition.params.items()}
+    rest = {key: list(value) for key, value in definition.written().items()}
     where = f"jail {definition.name}"
     fix = "Use boot_style: jail_conf"
     lines: Dict[str, str] = {}
@@ -277,7 +291,7 @@ def read_rc(name: str, facts: Mapping[str, Any], lines: Mapping[str, str], mount
     entries = [entry for entry in map(fstab.parse_line, mounts.split("\n")) if entry is not None]
     if entries:
         params["mount"] = [fstab.render_line(entry) for entry in entries]
-    return Definition(name, "rc_conf", facts, params)
+    return Definition(name, "rc_conf", facts, params).read()
 
 
 def _read_hooks(words: Mapping[str, str], params: Params) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Mapping, Sequence
+from typing import Any, Dict, Iterable, List, Mapping, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import params
 
@@ -42,3 +42,48 @@ def differences(wanted: Mapping[str, Sequence[str]], found: Mapping[str, Sequenc
         if one.get(name, default) != other.get(name, default):
             told[name] = other.get(name, [])
     return told
+
+
+# What a privilege counts in, where it is no allow.*: more of it is more than the declaration gives.
+_COUNTS = ("children.max", "zfs.mount_snapshot")
+_SYSV = ("sysvmsg", "sysvsem", "sysvshm")
+
+
+def holds(name: str, values: List[str], wanted: Mapping[str, List[str]], kernel: Mapping[str, Any]) -> bool:
+    """Whether the kernel has what a definition says of a parameter, as far as the kernel shows it, and it is the definition's to say.
+
+    :param wanted: the whole definition: by ip_hostname, jail(8) adds addresses to those that are declared.
+    """
+    now = params.running(name, kernel)
+    if now is None:
+        return not name.startswith(("meta.", "env."))
+    if name in ("ip4.addr", "ip6.addr") and wanted.get("ip_hostname", ["false"]) in (["true"], []):
+        return params.within(values, now)
+    return params.same(name, values, now)
+
+
+def beyond(wanted: Mapping[str, List[str]], kernel: Mapping[str, Any], sysctl: Mapping[str, str]) -> Dict[str, List[str]]:
+    """What a running jail may beyond its definition, or may not although a new jail may; each with a new jail's value.
+
+    :param kernel: what jls(8) shows of the jail.
+    """
+    found: Dict[str, List[str]] = {}
+    said = {params.canonical(name) for name in wanted}
+    nested = "." in str(kernel.get("name") or "")  # its parent's bounds are its own
+    for name, value in kernel.items():
+        known = params.PARAMS.get(name)
+        default = (known.default if known is not None else None) or "false"
+        if name in said:
+            continue
+        if name.startswith("allow.") and isinstance(value, bool):
+            if value is not (default == "true") and not (nested and default == "true"):
+                found[name] = [str(default)]
+        elif name == "enforce_statfs":
+            usual = sysctl.get("security.jail.enforce_statfs") or "2"
+            if str(value).isdigit() and int(value) < int(usual):
+                found[name] = [usual]
+        elif name in _COUNTS and str(value) != default:
+            found[name] = [str(default)]
+        elif name in _SYSV and str(value) != (params.default(name, wanted) or [default])[-1]:
+            found[name] = params.default(name, wanted) or [str(default)]
+    return found

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import cpulist
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import params
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import drift, params
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition, conf_path
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import cpus
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import observe
@@ -82,7 +82,7 @@ def _jail(
         "mounts": [asdict(mount) for mount in seen.mounted_below(path)] if len(path) > 1 else [],
         "limits": sorted(rule for rule in seen.rules or () if rule.startswith(f"jail:{name}:")),
         "console_log": _last(ours, "exec.consolelog") or None,
-        "drift": [*_drift(ours, kernel), *_cpu_drift(seen, ours, kernel)],
+        "drift": [*_drift(seen, ours, kernel), *_cpu_drift(seen, ours, kernel)],
         "restart_waits": _waits(seen, ours, kernel),
     }
 
@@ -129,14 +129,19 @@ def _base(
     return {"name": base, "version": versions.get(home) or None}
 
 
-def _drift(ours: Optional[Definition], kernel: Mapping[str, Any]) -> List[Dict[str, Any]]:
-    """Where the running jail is not as its file says."""
+def _drift(seen: Observed, ours: Optional[Definition], kernel: Mapping[str, Any]) -> List[Dict[str, Any]]:
+    """Where the running jail is not as its file says, nor as it waits to become."""
+    if ours is None or not kernel:
+        return []
+    waiting = ours.note(kernel.get("jid"), seen.boot).get("was", {})
+    wanted = {name: values for name, values in ours.params.items() if name not in waiting}
     found = []
-    for name, values in (ours.params if ours is not None and kernel else {}).items():
+    for name, values in wanted.items():
         known = params.find(name)
-        if known is not None and known.kernel and not params.same(name, values, params.running(name, kernel)):
+        if known is not None and known.kernel and not drift.holds(name, values, ours.params, kernel):
             found.append({"parameter": name, "file": values, "kernel": params.running(name, kernel)})
-    return found
+    beyond = drift.beyond(ours.params, kernel, seen.sysctl)
+    return found + [{"parameter": name, "file": [], "kernel": kernel[name]} for name in beyond if name not in waiting]
 
 
 def _cpu_drift(seen: Observed, ours: Optional[Definition], kernel: Mapping[str, Any]) -> List[Dict[str, Any]]:
@@ -150,13 +155,8 @@ def _waits(seen: Observed, ours: Optional[Definition], kernel: Mapping[str, Any]
     """What only a restart would bring."""
     if ours is None or not kernel:
         return []
-    waits = {
-        entry["parameter"] for entry in _drift(ours, kernel) if not _live(entry["parameter"])
-    }
-    noted = ours.meta.get("waits") or {}
-    if noted.get("jid") == str(kernel.get("jid")) and noted.get("boot") == seen.boot:
-        waits |= set(noted.get("names", []))
-    return sorted(waits)
+    waits = {entry["parameter"] for entry in _drift(seen, ours, kernel) if not _live(entry["parameter"])}
+    return sorted(waits | set(ours.note(kernel.get("jid"), seen.boot).get("names", [])))
 
 
 def _live(name: str) -> bool:

@@ -26,7 +26,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed imp
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry import concerned
 
 DEVFS_RULES = ("/etc/defaults/devfs.rules", "/etc/devfs.rules")
-SYSCTLS = ("kern.osreldate", "kern.racct.enable", "net.fibs", "kern.boottime")
+SYSCTLS = ("kern.osreldate", "kern.racct.enable", "net.fibs", "kern.boottime", "security.jail.enforce_statfs")
 ZFS_COLUMNS = (
     "name", "type", "origin", "used", "quota", "reservation", "mountpoint", "mounted",
     "cellblock:jail", "cellblock:base", "cellblock:state",

@@ -234,6 +234,11 @@ def same(name: str, wanted: List[str], kernel_value: Any) -> bool:
     return (last or "") == str(kernel_value)
 
 
+def within(wanted: List[str], kernel_value: Any) -> bool:
+    """Whether a running jail has these addresses, among others."""
+    return set(_addresses(wanted)) <= set(_addresses(kernel_value if isinstance(kernel_value, list) else [kernel_value]))
+
+
 def check(name: str, value: Any, where: str) -> List[str]:
     """The values that jail.conf wants for what an Ansible user gave; they belong to ``canonical(name)``.
 

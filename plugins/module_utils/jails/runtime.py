@@ -12,7 +12,8 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError, Result
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
-from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, outputs
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import stopping
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Address
 
@@ -48,7 +49,7 @@ def _run_poststop(host: Host, definition: Definition) -> None:
     hooks = {param: values for param, values in definition.params.items() if param in ("path", "exec.poststop", "exec.release")}
     if len(hooks) < 2:
         return
-    done = _remove_by(host, replace(definition, params=hooks), "-rC")
+    done = _remove_by(host, replace(definition, params=hooks).without("waits"), "-rC")
     if "illegal option" in done.err:
         for hook in (*hooks.get("exec.poststop", ()), *hooks.get("exec.release", ())):
             host.ask(["/bin/sh", "-c", hook], timeout=STOP_TIMEOUT)  # as jail(8) itself does
@@ -97,17 +98,9 @@ def wait_dead(host: Host, name: str) -> None:
 
 
 def mount_points(definition: Definition) -> List[str]:
-    """Where jail(8) mounts for this definition, in the order of mounting."""
-    path = (definition.params.get("path") or [""])[-1]
-    points = []
-    for line in definition.params.get("mount", []):
-        entry = fstab.parse_line(line)
-        if entry is not None:
-            points.append(entry.file)
-    for param, below in (("mount.devfs", "dev"), ("mount.fdescfs", "dev/fd"), ("mount.procfs", "proc")):
-        if definition.params.get(param, ["false"]) in (["true"], []):
-            points.append(f"{path}/{below}")
-    return points
+    """Where jail(8) mounts for this definition, and did for the running jail, in the order of mounting."""
+    points = [point for params in (stopping.started(definition), definition.params) for point, _type in stopping.mounted(params)]
+    return list(dict.fromkeys(points))
 
 
 def unmount(host: Host, definition: Definition) -> None:
@@ -131,10 +124,8 @@ def clean_up(host: Host, definition: Definition) -> None:
 
 
 def own_addresses(definition: Definition) -> List[Address]:
-    """The addresses whose life is the jail's: those with an interface."""
-    texts = definition.params.get("ip4.addr", []) + definition.params.get("ip6.addr", [])
-    found = [Address.parse(text, None, f"jail {definition.name}") for text in texts]
-    return [address for address in found if address.interface is not None]
+    """The addresses whose life is the jail's, and those that the running jail was started with: those with an interface."""
+    return list(dict.fromkeys([*stopping.addresses(stopping.started(definition)), *stopping.addresses(definition.params)]))
 
 
 def has_address(interfaces: Mapping[str, outputs.Interface], address: Address, anywhere: bool = False) -> bool:

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step, write_step
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Entry
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import stopping
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail, Params
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
@@ -74,6 +75,18 @@ class Change:
     def is_new(self) -> bool:
         """Whether it is made, or taken over, by this run."""
         return self.old is None and self.wanted is not None
+
+    @property
+    def note(self) -> Mapping[str, Any]:
+        """What was noted as waiting, if the jail still lives the life that it was noted in."""
+        if self.old is None or self.running is None:
+            return {}
+        return self.old.note(self.running.get("jid"), self.scene.seen.boot)
+
+    @property
+    def started(self) -> Optional[Definition]:
+        """Its definition of ours as the running jail was started by it."""
+        return replace(self.old, params=stopping.started(self.old)) if self.old is not None and self.note else self.old
 
     @property
     def live(self) -> bool:

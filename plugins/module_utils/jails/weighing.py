@@ -1,12 +1,12 @@
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a change a running jail cannot take, whether that restarts it, and what its file says meanwhile."""
+"""What of a change a running jail cannot take, whether that restarts it, and what its file notes meanwhile."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, List, Mapping, Optional, Sequence, Set
+from typing import Any, Dict, List, Optional, Sequence, Set
 
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
@@ -16,25 +16,17 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import
 
 def waits(change: Change, aspects: Sequence[Aspect]) -> List[str]:
     """The parameters whose change waits for a restart."""
-    old, new, running = change.old, change.wanted, change.running
-    if running is None or new is None:
+    old, new = change.old, change.wanted
+    if change.running is None or new is None:
         return []
     found: Set[str] = set()
     for aspect in aspects:
         found.update(aspect.weigh(change))
-        if old is not None:
-            found.update(differing(aspect.held, old, new))
+        if old is not None and change.started is not None:
+            found.update(differing(aspect.held, change.started, new))
             found.update(name for name in aspect.at_start if _at_start(old, name) != _at_start(new, name))
-    if old is not None:
-        found.update(set(noted(change, old, running)) & _at_starts(aspects))
+    found.update(set(change.note.get("names", ())) & _at_starts(aspects))
     return sorted(found)
-
-
-def noted(change: Change, old: Definition, running: Mapping[str, Any]) -> List[str]:
-    """What was noted as waiting, if the jail still lives the life that it was noted in."""
-    note = old.meta.get("waits") or {}
-    current = note.get("jid") == str(running.get("jid")) and note.get("boot") == change.scene.seen.boot
-    return list(note.get("names", [])) if current else []
 
 
 def restarts(change: Change) -> bool:
@@ -49,25 +41,22 @@ def restarts(change: Change) -> bool:
 
 
 def written(change: Change, new: Definition, aspects: Sequence[Aspect]) -> Definition:
-    """The definition that is written: what a running jail holds on to stays, and what waits is noted."""
-    old, running = change.old, change.running
+    """The definition that is written: what the next start brings, a note of what waits for it, and what the next stop has to undo."""
+    started, running = change.started, change.running
     if running is None or change.stops or not change.waits:
-        reverted = running is not None and not change.stops and old is not None and noted(change, old, running)
-        return new if reverted else _keep_stale(old, new)
-    found = dict(new.params)
-    if old is not None:
-        for name in (name for aspect in aspects for name in aspect.kept(change.waits)):
-            found.pop(name, None)
-            if name in old.params:
-                found[name] = old.params[name]
-        found = {name: found[name] for name in [*new.params, *found] if name in found}
-    # What the kernel cannot be asked about: what the file no longer shows, or does not show yet.
+        ends = change.note and (not change.stops or "was" in change.note)
+        return new if ends else _keep_stale(change.old, new)
+    was: Dict[str, List[str]] = {}
+    if started is not None:
+        for name in differing([name for aspect in aspects for name in aspect.kept(change.waits)], started, new):
+            was[name] = list(started.params.get(name, []))
+    # What the kernel cannot be asked about.
     at_start = _at_starts(aspects)
-    names = [name for name in change.waits if name in at_start or found.get(name) != new.params.get(name)]
-    meta = dict(new.meta)
-    if names:
-        meta["waits"] = {"jid": str(running.get("jid")), "boot": change.scene.seen.boot, "names": names}
-    return replace(new, params=found, meta=meta)
+    names = [name for name in change.waits if name in at_start or name in was]
+    note: Dict[str, Any] = {"jid": str(running.get("jid")), "boot": change.scene.seen.boot, "names": names}
+    if was:
+        note["was"] = was
+    return replace(new, meta={**new.meta, "waits": note}) if names else new
 
 
 def _keep_stale(old: Optional[Definition], new: Definition) -> Definition:

@@ -11,7 +11,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fields
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import loopback, params, runtime
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import drift, loopback, params, runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Address, Jail, Params
@@ -75,7 +75,7 @@ class Addresses(Always):
             yield "vnet"
 
     def kept(self, waits: Sequence[str]) -> Sequence[str]:
-        """The network stays whole until the restart."""
+        """The network stays as it is until the restart."""
         return (*NETWORK, *ADDRESSES, "vnet.interface") if set(waits) & set(NETWORK) else ()
 
     def alter(self, change: Change) -> List[Step]:
@@ -87,7 +87,7 @@ class Addresses(Always):
             new = _addresses(change.wanted, param)
             now = [str(ip) for ip in change.running.get(param) or []]
             on_host = all(address.interface is None or runtime.has_address(interfaces, address) for address in new)
-            if params.same(param, [address.ip for address in new], now) and on_host:
+            if drift.holds(param, [address.ip for address in new], change.wanted.params, {param: now}) and on_host:
                 continue
             old = _addresses(change.old, param) if change.old is not None else []
             there = [address for address in old if runtime.has_address(interfaces, address)]

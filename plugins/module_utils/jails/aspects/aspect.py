@@ -24,8 +24,8 @@ class Aspect:
     :cvar name: where it keeps what is its own: ``jail.own[name]`` and ``seen.own[name]``.
     :cvar options: its options of a jail, an argument spec; documented in ``doc_fragments``.
     :cvar facts: its keys in a jail's mark.
-    :cvar held: parameters that jail(8) reads again to undo them when the jail stops: a running jail keeps the old ones, and a
-        change waits for a restart.
+    :cvar held: parameters that jail(8) reads again to undo them when the jail stops: a change waits for a restart, and what the
+        running jail has is noted until then, see stopping.py.
     :cvar at_start: parameters that only a start uses: a change waits for a restart.
     """
 
@@ -74,7 +74,7 @@ class Aspect:
         return ()
 
     def kept(self, waits: Sequence[str]) -> Sequence[str]:
-        """The parameters that a running jail keeps as they were while these wait."""
+        """The parameters that a stop of the running jail has to know as they were while these wait."""
         return self.held
 
     # -- planned: the phases of a jail that stays

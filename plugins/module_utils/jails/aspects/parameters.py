@@ -9,7 +9,7 @@ from typing import Dict, Iterable, List
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import params, runtime
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import drift, params, runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.addresses import ADDRESSES, NETWORK
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, texts
@@ -45,7 +45,7 @@ class Parameters(Always):
             known = params.find(name)
             if known is None or not known.kernel or known.live or name in NETWORK or name == "path":
                 continue
-            if not params.same(name, values, params.running(name, change.running)):
+            if not drift.holds(name, values, change.wanted.params, change.running):
                 yield name
 
     def alter(self, change: Change) -> List[Step]:
@@ -61,9 +61,11 @@ class Parameters(Always):
             known = params.find(param)
             if known is None or not (known.kernel and known.live) or param in ADDRESSES:
                 continue
-            if not params.same(param, values, params.running(param, running)):
+            unheard = params.running(param, running) is None and (old is None or old.params.get(param) != values)
+            if unheard or not drift.holds(param, values, new.params, running):
                 changes[param] = list(values)
         changes.update(params.carried(changes, wanted))
+        changes.update(drift.beyond({**new.params, **changes}, running, change.scene.seen.sysctl))
         if not changes:
             return []
         before = {param: [str(running.get(param))] for param in changes}
