@@ -44,7 +44,7 @@ order = json.load(sys.stdin)
 os.environ["SUDO_USER"] = "nobody"
 ours, theirs = socket.socketpair()
 directory = os.open("/root", os.O_RDONLY)
-process = subprocess.Popen(order["command"], stdin=theirs, stdout=theirs, stderr=theirs, pass_fds=[directory])
+process = subprocess.Popen(order["command"], stdin=theirs, stdout=theirs, stderr=theirs, pass_fds=[directory][: order["open"]])
 theirs.close()
 for _again in range(4):
     ours.sendmsg([b"x"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [directory]))])
@@ -76,16 +76,21 @@ def python(machine: Machine) -> str:
     return machine.run("command", "-v", getattr(machine, "python", "python3")).strip()
 
 
-def hand_over(machine: Machine, *command: str) -> Dict[str, Any]:
-    """The attack."""
-    return dict(json.loads(machine.run(python(machine), "-c", CALLER, stdin=json.dumps({"command": command}))))
+def hand_over(machine: Machine, *command: str, opened: bool) -> Dict[str, Any]:
+    """The attack.
+
+    :param opened: whether the program gets the directory itself too; jail_attach(2) refuses who has one open, seen on 15.1.
+    """
+    order = json.dumps({"command": command, "open": int(opened)})
+    return dict(json.loads(machine.run(python(machine), "-c", CALLER, stdin=order)))
 
 
 def test_no_descriptor_of_the_callers_gets_in(host: Machine) -> None:
     inside = ("-l", "cbweb", python(host), "-c", ACCOMPLICE)
-    assert "ESCAPED" in hand_over(host, "/usr/sbin/jexec", *inside)["said"]
-    told = hand_over(host, WRAPPER, *inside)
-    assert (told["rc"], told["said"].strip()) == (0, "over /"), told
+    assert "ESCAPED" in hand_over(host, "/usr/sbin/jexec", *inside, opened=False)["said"]
+    for opened in (False, True):
+        told = hand_over(host, WRAPPER, *inside, opened=opened)
+        assert (told["rc"], told["said"].strip()) == (0, "over /"), told
 
 
 def test_streams_exit_codes_and_refusals(host: Machine) -> None:
