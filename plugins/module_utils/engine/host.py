@@ -25,7 +25,8 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands im
     run_command,
     run_pipe,
 )
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Tree, outermost, write_all
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.files import led_to, put
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Tree, outermost
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, Locked
 
 LOCK_PATH = "/var/run/cellblock.lock"
@@ -112,26 +113,14 @@ class Host:
             raise HostError(f"cannot be read: {error.strerror}", path) from error
 
     def write(self, path: str, text: str, mode: Optional[int] = None) -> None:
-        """Write a file whole or not at all. Mode and owner of an old one stay unless a mode is given."""
-        real = os.path.realpath(self.real(path)) if not self._root else self.real(path)
-        old = self.lstat(path)
-        wanted = mode if mode is not None else (stat.S_IMODE(old.st_mode) if old else 0o644)
-        if not os.path.isdir(os.path.dirname(real)):
-            self.makedirs(os.path.dirname(path))
+        """Write a file whole or not at all.
+
+        Where a link leads to it, the link stays. Owner, mode and file flags of an old one stay, see chflags(1).
+
+        :param mode: another mode than that of an old one, or than 0644.
+        """
         try:
-            handle, temporary = tempfile.mkstemp(prefix=".cellblock.", dir=os.path.dirname(real))
-            try:
-                write_all(handle, text)
-                os.fchmod(handle, wanted)
-                if old is not None and (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
-                    os.fchown(handle, old.st_uid, old.st_gid)
-                os.fsync(handle)
-                os.rename(temporary, real)
-            except BaseException:
-                os.unlink(temporary)
-                raise
-            finally:
-                os.close(handle)
+            put(led_to(self.real(path), self._root), text, mode)
         except OSError as error:
             raise HostError(f"cannot be written: {error.strerror}", path) from error
 

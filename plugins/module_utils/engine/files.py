@@ -1,0 +1,66 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How a file of the host's own is given a new text: whole or not at all, and nothing else of it changes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import tempfile
+from typing import Callable, Optional
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import write_all
+
+
+def led_to(real: str, root: str) -> str:
+    """Where a file really is, links to it followed.
+
+    :param root: the directory that stands for ``/``; "" for the real one.
+    """
+    if not root:
+        return os.path.realpath(real)
+    for _again in range(16):
+        if not os.path.islink(real):
+            break
+        target = os.readlink(real)
+        real = root + target if target.startswith("/") else os.path.join(os.path.dirname(real), target)
+    return real
+
+
+def put(real: str, text: str, mode: Optional[int]) -> None:
+    """Put a new file in an old one's place, with its owner and file flags, and its mode unless another is given."""
+    try:
+        old = os.lstat(real)
+    except OSError:
+        old = None
+    wanted = mode if mode is not None else (stat.S_IMODE(old.st_mode) if old else 0o644)
+    os.makedirs(os.path.dirname(real), exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=".cellblock.", dir=os.path.dirname(real))
+    try:
+        write_all(handle, text)
+        if old is not None and (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+            os.fchown(handle, old.st_uid, old.st_gid)
+        os.fchmod(handle, wanted)
+        os.fsync(handle)
+        _put_in_place(temporary, real, getattr(old, "st_flags", 0))
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+    finally:
+        os.close(handle)
+
+
+def _put_in_place(temporary: str, real: str, flags: int) -> None:
+    """Give a new file an old one's place, and its file flags, such as schg, which would stand in the way."""
+    chflags: Optional[Callable[[str, int], None]] = getattr(os, "chflags", None)  # no other system has them
+    if not flags or chflags is None:
+        os.rename(temporary, real)
+        return
+    chflags(real, 0)
+    try:
+        os.rename(temporary, real)
+    finally:
+        chflags(real, flags)
