@@ -86,6 +86,14 @@ class Base:
             raise InputError("the path of such a base must not hold spaces: make(1) and pkg(8) break there", "path")
 
     @property
+    def unproved(self) -> Optional[str]:
+        """Why nothing tells what is fetched from what the network makes of it; None when something does."""
+        if self.source not in (None, "sets") or self.manifest_sha256 is not None or not (self.url or "").startswith(("http://", "ftp://")):
+            return None
+        scheme = str(self.url).partition(":")[0]
+        return f"base {self.name}: {scheme} proves nothing of what it brings; use https, or give manifest_sha256"
+
+    @property
     def wanted_release(self) -> Optional[str]:
         """The release that is asked for by option or by the base's name."""
         found = RELEASE.fullmatch(self.release or self.name)
@@ -110,7 +118,7 @@ def _url(url: Optional[str]) -> Optional[str]:
         url = url[len("localhost"):] if url.startswith("localhost/") else url
     if url.startswith("/"):
         return _clean("url", url)
-    if re.match(r"[a-z]+://[^/]*@", url):
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:[/\\]*[^/?#]*@", url):
         raise InputError(
             "a password in a URL shows in the process list", "url",
             "Give it in the environment as HTTP_AUTH, see fetch(3)",

@@ -52,6 +52,8 @@ def plan(host: Host, base: Base, check_mode: bool) -> Plan:
     else:
         _check_storage(base, seen, check_mode, result.warnings)
         result.before = Planner(host, base, seen, check_mode).steps()
+        if result.before and base.unproved is not None:
+            result.warnings.append(base.unproved)
     result.facts = {"base": told(base, seen)}
     return result
 

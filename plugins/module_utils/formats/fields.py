@@ -15,12 +15,13 @@ from typing import Dict, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 
 # Kind of field: what it may be, and that in words.
+_PLAIN = r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]*"  # no control characters, no other ends of lines, nothing but UTF-8
 KINDS: Dict[str, Tuple[str, str]] = {
-    "line": (r"[^\x00-\x1f\x7f]*", "one line without control characters"),
+    "line": (_PLAIN, "one line without control characters"),
     "value": (r"[^\x00\n]*", "one line"),
     "text": (r"[^\x00]*", "any text without a NUL"),
-    "path": (r"/[^\x00-\x1f\x7f]*", "an absolute path without control characters"),
-    "name of a base": (r"[A-Za-z0-9][A-Za-z0-9._+-]*", "a name of letters, digits, '.', '_', '+' and '-', or an absolute path"),
+    "path": ("/" + _PLAIN, "an absolute path without control characters"),
+    "name of a base": (r"[A-Za-z0-9][A-Za-z0-9._:+-]*", "a name of letters, digits and '._:+-', or an absolute path"),
     "host name": (r"[A-Za-z0-9_.:-]+", "letters, digits, '.', '-', '_' and ':'"),
     "interface": (r"[A-Za-z][A-Za-z0-9_.]{0,14}", "at most 15 letters, digits, '_' and '.', beginning with a letter"),
     "words of ifconfig": (r"[A-Za-z0-9_.:/ +@%=-]*", "words of letters, digits and '_.:/+@%=-', with blanks between"),
@@ -29,7 +30,6 @@ KINDS: Dict[str, Tuple[str, str]] = {
     "CPUs": (r"[0-9]+(-[0-9]+)?(,[0-9]+(-[0-9]+)?)*", "a list such as 0-3,6"),
     "package": (r"[A-Za-z0-9][A-Za-z0-9._+@/,~-]*", "a package's name or origin"),
     "alias": (r"[A-Za-z0-9_.+@-]+", "letters, digits and '_.+@-'"),
-    "URL": (r"[!-~]+", "printable ASCII without blanks"),
 }
 
 

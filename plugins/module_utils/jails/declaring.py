@@ -106,8 +106,9 @@ def check_name(name: str) -> str:
 def _check_path(path: str, where: str) -> None:
     if not path.startswith("/") or os.path.normpath(path) != path or path == "/":
         raise InputError(f"{path!r} is not a clean absolute path", where, "No '..', '//' or trailing slash")
-    if len(path.encode()) > 1023 or any(ord(char) < 32 for char in path):
-        raise InputError(f"{path!r} is too long or holds control characters", where, "At most 1023 bytes")
+    fields.check("path", path, f"{where}, path")
+    if len(path.encode()) > 1023:
+        raise InputError(f"{path!r} is too long", where, "At most 1023 bytes")
 
 
 def _size(value: Any, where: str) -> Optional[int]:
