@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from .machine import WATCHED, Machine, Remote, Simulated
 
@@ -22,6 +23,13 @@ HOST = os.environ.get("CELLBLOCK_HOST", "")
 DATASET = os.environ.get("CELLBLOCK_DATASET", "")
 PYTHON = os.environ.get("CELLBLOCK_PYTHON", "python3")
 STORAGES = ["ufs", "zfs"] if not HOST or DATASET else ["ufs"]
+
+# One profile of hypothesis without clocks: how fast a machine is fails no test.
+settings.register_profile(
+    "without clocks", deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("without clocks")
 
 
 def pytest_configure(config: Any) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from .machine import BASE, Failed, Killed, Machine
@@ -117,7 +117,7 @@ def test_bad_input_is_refused_before_anything_is_touched(machine: Machine, optio
 VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=10)
 @given(hook=VALUES.filter(lambda text: text.strip()), variable=VALUES, meta=VALUES.map(lambda text: text.replace(",", ";")))
 def test_odd_values_arrive_unharmed(machine: Machine, hook: str, variable: str, meta: str) -> None:
     odd = {"exec": {"start": "", "stop": "", "poststop": hook}, "rc_conf": {"v": variable}, "params": {"meta.k": meta}}

@@ -15,10 +15,11 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step, write_step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError, Refused
-from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, outputs
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, outputs, rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.devfs_rules import Ruleset
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 
+RC_CONF = "/etc/rc.conf"
 DEFAULTS, RULES = "/etc/defaults/devfs.rules", "/etc/devfs.rules"
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Numbers of rulesets that give none: far from FreeBSD's own and from those that people choose by hand.
@@ -100,7 +101,8 @@ def plan(host: Host, options: Mapping[str, Any]) -> Plan:
         return result
     ruleset = Ruleset(asked.name, _number(asked, defaults, ours), asked.rules)
     numbers = {name: one.number for name, one in {**defaults, **ours}.items()}
-    resolved = _resolve(asked, ruleset, numbers, {**defaults, **ours})
+    of_host = rc_conf.values(host.read(RC_CONF) or "").get("devfs_system_ruleset") == asked.name
+    resolved = _resolve(asked, ruleset, numbers, {**defaults, **ours}, of_host)
     if ours.get(asked.name) != ruleset:
         result.before += write_step(RULES, text, devfs_rules.put(text or "", ruleset, asked.name))
     changed = asked.load and _load(host, ruleset.number, resolved, result)
@@ -124,9 +126,9 @@ def _number(asked: Asked, defaults: Mapping[str, Ruleset], ours: Mapping[str, Ru
 
 
 def _resolve(
-    asked: Asked, ruleset: Ruleset, numbers: Mapping[str, int], known: Mapping[str, Ruleset]
+    asked: Asked, ruleset: Ruleset, numbers: Mapping[str, int], known: Mapping[str, Ruleset], of_host: bool
 ) -> List[str]:
-    """The rules as the kernel shows them; refuses a ruleset that hides nothing."""
+    """The rules as the kernel shows them; refuses a ruleset that hides nothing, unless it is the one of the host's own /dev."""
     shown, hides = [], False
     for rule in ruleset.rules:
         words = shlex.split(rule)[1:]
@@ -141,11 +143,11 @@ def _resolve(
             hides = hides or any("add hide" in one.rules for one in direct)
         hides = hides or words == ["hide"]
         shown.append(" ".join(words))
-    if not hides:
+    if not hides and not of_host:
         raise InputError(
             "it hides nothing: includes inside an included ruleset are ignored, and no rule here hides all", asked.where,
-            "Begin with 'include $devfsrules_hide_all', 'include $devfsrules_unhide_basic', "
-            "'include $devfsrules_unhide_login'",
+            "For jails, begin with 'include $devfsrules_hide_all', 'include $devfsrules_unhide_basic', "
+            f"'include $devfsrules_unhide_login'; for the host's own /dev, first set devfs_system_ruleset to {asked.name} in rc.conf",
         )
     return shown
 

@@ -19,6 +19,12 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry import ASPECTS
 
 RESERVED = ("basejails", "flavours", "all")
+# What jail(8) calls a shell for when a command has one of them, see command.c.
+SHELL = "!\"$&'()*;<>?[\\]`{|}~"
+BUILTIN = frozenset("cd export set unset umask ulimit eval exec trap read shift return local alias wait . :".split())
+HOOKS = frozenset(
+    f"exec.{word}" for word in "prepare prestart created start poststart prestop stop poststop release".split()
+)
 MANY_LINES = ("meta", "env")  # a whole one; its keys and all else are lines
 CONSOLE_LOG = "/var/log/jail_{name}_console.log"
 # rc.d/jail and rctl(8) bound what a name may hold; jail(8) takes 255 bytes for the whole dotted name.
@@ -73,7 +79,10 @@ def jail_from(options: Mapping[str, Any], storage_path: str) -> Jail:
         adopt=bool(options.get("adopt")),
     )
     if "." in name and jail.boot:
-        raise InputError("rc.d/jail cannot start a nested jail at boot", where, "Set boot: false")
+        raise InputError(
+            f"a dot in a name means a child of jail {name.rpartition('.')[0]}, and rc.d/jail cannot start a nested jail at boot", where,
+            f"For a jail of its own write {name.replace('.', '-')}; for a child set boot: false",
+        )
     return replace(jail, own=_of_aspects(jail, options))
 
 
@@ -149,6 +158,8 @@ def _params(options: Mapping[str, Any], path: str, network: Params, where: str) 
     for key, value in (options.get("exec") or {}).items():
         full = key if key.startswith("exec.") else f"exec.{key}"
         found[full] = table.check(full, value, f"{where}, exec.{key}")
+        for command in found[full] if full in HOOKS else ():
+            _check_hook(command, f"{where}, exec.{key}")
     for key, value in (options.get("params") or {}).items():
         here = f"{where}, params"
         if key in OWN_OPTION:
@@ -162,6 +173,20 @@ def _params(options: Mapping[str, Any], path: str, network: Params, where: str) 
         # The kernel forgets a jail's CPU set with the jail; the hook sets it anew at every start.
         found.setdefault("exec.created", []).append(f"{CPUSET_HOOK}{asked} -j {name}")
     return {key: value for key, value in found.items() if value or not key.startswith("exec.")}
+
+
+def _check_hook(command: str, where: str) -> None:
+    """Refuse a command that only a shell understands, where jail(8) would see no reason to call one."""
+    words = command.split()
+    if not words or any(char in SHELL for char in command):
+        return
+    what = "an assignment" if re.match(r"[A-Za-z_]\w*=", words[0]) else f"{words[0]}, a word of the shell's" if words[0] in BUILTIN else ""
+    what = what or ("a comment" if any(word.startswith("#") for word in words[1:]) else "")
+    if what:
+        raise InputError(
+            f"it has {what}, and jail(8) calls no shell for {command!r}: it would look for a program", where,
+            f"Put a ';' at its end, or write /bin/sh -c '{command}'",
+        )
 
 
 def _gather_keys(found: Params, group: str) -> None:

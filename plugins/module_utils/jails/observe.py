@@ -124,7 +124,7 @@ def _read_files(host: Host, seen: Observed) -> None:
         for name, ruleset in devfs_rules.rulesets(host.read(path) or "").items():
             seen.rulesets[name] = ruleset.number
     for entry in host.listdir(definition.CONF_DIR):
-        if entry.endswith(".conf") and not entry.startswith("."):
+        if entry.endswith(".conf") and not entry.startswith(".") and not host.isdir(f"{definition.CONF_DIR}/{entry}"):
             seen.confs[entry[:-5]] = host.read(f"{definition.CONF_DIR}/{entry}") or ""
     for entry in host.listdir("/etc"):
         if entry.startswith("fstab."):

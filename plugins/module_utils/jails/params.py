@@ -248,7 +248,7 @@ def check(name: str, value: Any, where: str) -> List[str]:
     """
     param = find(name)
     if param is None:
-        raise InputError(f"{name} is not a parameter of jail(8)", where, nearest(name, PARAMS))
+        raise InputError(f"{name} is not a parameter of jail(8)", where, _mend(name))
     if param.fixed:
         raise InputError(f"{name} cannot be set: {param.fixed}", where, "Take it out")
     here = f"{where}, {name}"
@@ -266,6 +266,14 @@ def check(name: str, value: Any, where: str) -> List[str]:
     text = _string(value, here)
     _CHECKS.get(param.type, _check_string)(param, text, here)
     return [text]
+
+
+def _mend(name: str) -> str:
+    """What is meant by a name that jail(8) does not know."""
+    if name.startswith("mount."):
+        kind = name[len("mount."):]
+        return f"Declare it in mounts, as {{type: {kind}, dest: ...}}; allow.{name} would let the jail itself mount it"
+    return nearest(name, PARAMS)
 
 
 def _boolean(value: Any, where: str) -> bool:

@@ -30,14 +30,14 @@ def said_by(shell: str, line: str) -> str:
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(word=TEXT | NASTY)
 def test_a_value_passes_any_login_shell(shell: str, word: str) -> None:
     assert said_by(shell, remote.sh("printf %s " + remote.join([word]))) == word
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(word=NASTY)
 def test_a_script_in_a_script_too(shell: str, word: str) -> None:
     inner = remote.join(["/bin/sh", "-c", "printf %s " + remote.join([word])])
@@ -47,7 +47,7 @@ def test_a_script_in_a_script_too(shell: str, word: str) -> None:
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     content=st.binary(max_size=3000),
     name=st.text(st.characters(exclude_characters="\0/", exclude_categories=("Cs",)), min_size=1, max_size=30).filter(

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, FormatError
@@ -147,7 +147,6 @@ NOISE = st.lists(
 ).map("".join)
 
 
-@settings(deadline=None)
 @given(JSON, NOISE, NOISE)
 def test_whatever_a_host_answers_only_our_errors_come_of_it(told: Any, conf: str, noise: str) -> None:
     texts = (

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
@@ -128,7 +128,7 @@ def test_only_the_members_that_are_asked_for_are_copied(host: Host, simulated: S
     assert found == {"etc/rc", "var/log/x"}
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(parts=st.lists(NAMES, min_size=1, max_size=5))
 def test_odd_names_are_copied_and_removed(host: Host, simulated: SimulatedHost, parts: list[str]) -> None:
     source, target = simulated.real("/var/a"), simulated.real("/var/b")

@@ -28,7 +28,7 @@ def by_sh(text: str, name: str, place: Path) -> str:
     return done.stdout.decode()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(value=VALUES, other=VALUES)
 def test_any_value_arrives_in_sh(tmp_path_factory: pytest.TempPathFactory, value: str, other: str) -> None:
     text = rc_conf.edit("# head\na=1 # one\n", {"v": value, "w": other})

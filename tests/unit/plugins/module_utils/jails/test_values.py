@@ -89,7 +89,7 @@ def definition_of(jail: Jail) -> Definition:
 @pytest.mark.parametrize("style", ["jail_conf", "rc_conf"])
 @pytest.mark.parametrize("option", OPTIONS)
 @given(text=HOSTILE)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_a_hostile_text_stays_a_value(option: str, style: str, text: str) -> None:
     try:
         jail = declared(option, text, style)
