@@ -218,7 +218,7 @@ def passed_through(name: str, gate: Callable[[], Counts]) -> Row:
 def close(rows: Sequence[Row]) -> int:
     """The closing table and the line of counts; 0 when nothing failed."""
     width = max([15, *(len(row.name) for row in rows)])
-    print("\n" + "\n".join(f"{row.name:{width}} {row.told()}" for row in rows))
+    print("\n" + "\n".join(f"{row.name:{width}} {row.told():<8} {row.seconds:6.0f} s" for row in rows))
     passed, failed, absent = (sum(row.counts[place] for row in rows) for place in range(3))
     print(f"{passed} passed, {failed} failed, {absent} skipped")
     return 1 if failed else 0
