@@ -78,11 +78,7 @@ def jail_from(options: Mapping[str, Any], storage_path: str) -> Jail:
         restart=str(options.get("restart") or "never"),
         adopt=bool(options.get("adopt")),
     )
-    if "." in name and jail.boot:
-        raise InputError(
-            f"a dot in a name means a child of jail {name.rpartition('.')[0]}, and rc.d/jail cannot start a nested jail at boot", where,
-            f"For a jail of its own write {name.replace('.', '-')}; for a child set boot: false",
-        )
+    _check_boot(name, jail.boot, where)
     return replace(jail, own=_of_aspects(jail, options))
 
 
@@ -110,6 +106,14 @@ def check_name(name: str) -> str:
     if name in RESERVED:
         raise InputError("the name is reserved", where, "Choose another")
     return name
+
+
+def _check_boot(name: str, boot: bool, where: str) -> None:
+    if "." in name and boot:
+        raise InputError(
+            f"a dot in a name means a child of jail {name.rpartition('.')[0]}, and rc.d/jail cannot start a nested jail at boot", where,
+            f"For a jail of its own write {name.replace('.', '-')}; for a child set boot: false",
+        )
 
 
 def _check_path(path: str, where: str) -> None:
