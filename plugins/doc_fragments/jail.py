@@ -129,7 +129,7 @@ networks:
     - The networks of the host that the jail joins, by the names that M(cellblock.jails.jail_networks) gave them. The jail
       has a network stack of its own then.
     - For each, an C(epair(4\)) is made when the jail starts, let into the network's bridge, and taken away when the jail
-      stops, by hooks of the jail. A running jail keeps the networks that it was started with; see O(restart).
+      stops, by hooks of the jail. A running jail keeps the networks that it was started with; see C(restart).
     - Addresses and routes are set by the jail's C(rc.conf), or from the host for an V(empty) root.
   type: list
   elements: dict
@@ -141,7 +141,7 @@ networks:
       required: true
     ip4:
       description:
-        - An address of the network, with or without its prefix, or V(dhcp), which needs O(bpf).
+        - An address of the network, with or without its prefix, or V(dhcp), which needs C(bpf).
       type: str
     ip6:
       description:

@@ -20,7 +20,7 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import IO, Any, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import IO, Any, Mapping, Optional, Protocol, Sequence, Tuple, cast
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 
@@ -93,8 +93,8 @@ def run_command(
 
 def _listen(process: subprocess.Popen[bytes], end: Optional[float]) -> Tuple[str, str]:
     """What a command prints until it ends, or until a time."""
-    assert process.stdout is not None and process.stderr is not None
-    kept = {process.stdout: bytearray(), process.stderr: bytearray()}
+    streams = (cast("IO[bytes]", process.stdout), cast("IO[bytes]", process.stderr))
+    kept = {stream: bytearray() for stream in streams}
     pause = 0.002
     with selectors.DefaultSelector() as selector:
         for stream in kept:
@@ -114,7 +114,7 @@ def _listen(process: subprocess.Popen[bytes], end: Optional[float]) -> Tuple[str
         process.wait(None if end is None else max(end - time.monotonic(), 0))
     except subprocess.TimeoutExpired:
         pass
-    return _text(bytes(kept[process.stdout])), _text(bytes(kept[process.stderr]))
+    return _text(bytes(kept[streams[0]])), _text(bytes(kept[streams[1]]))
 
 
 def _read(stream: IO[bytes], kept: bytearray, pieces: int) -> bool:

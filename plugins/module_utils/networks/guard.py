@@ -68,7 +68,7 @@ def steps(manage: bool, patience: int, conf: Optional[str], found: firewall.Fire
         if tuple(seen.note.get("session", ())) == seen.session and seen.session:
             plan.warnings.append("pf was enabled over this same connection: a new one has to confirm it, or it is taken back")
             return []
-        return [Step("keep the firewall: a new connection came through it", lambda host: confirm(host)), *_keep(seen)]
+        return [Step("keep the firewall: a new connection came through it", confirm), *_keep(seen)]
     made.append(Step(f"enable pf for {patience} s, until a new connection confirms it" if seen.session else "enable pf",
                      lambda host: enable(host, wanted, seen.session, patience), None, pf.CONF, conf or "", wanted))
     if not seen.session:
