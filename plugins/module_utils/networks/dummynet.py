@@ -19,7 +19,7 @@ def config(pipe: int, rate: int) -> List[str]:
     """The words that make a pipe, or change it in place. Its queue holds 50 ms, or 50 packets."""
     queue = min(BYTES_MAX, rate // 8 // 20)
     size = [f"{queue // 1024}KBytes"] if queue >= 50 * 1500 else ["50"]
-    return ["dnctl", "-q", "pipe", str(pipe), "config", "bw", f"{rate}bit/s", "queue", *size]
+    return ["dnctl", "pipe", str(pipe), "config", "bw", f"{rate}bit/s", "queue", *size]
 
 
 def pairs(pipes: Tuple[int, int], bandwidth: Bandwidth) -> List[Tuple[int, int]]:

@@ -49,9 +49,16 @@ def observe(host: Host, listening: bool = False) -> Firewall:
     if status.rc == 0:
         running = "Status: Enabled" in status.out
         uncalled = pf.missing(host.ask(["pfctl", "-s", "nat"]).out + host.ask(["pfctl", "-s", "rules"]).out)
-        digests = pf.loaded(host.ask(["pfctl", "-a", f"{pf.ROOT}/*", "-s", "rules"]).out)
+        digests = pf.loaded(_anchors(host))
     pipes = dummynet.listed(host.ask(["dnctl", "pipe", "list"]).out)
     return Firewall(running, uncalled, digests, pipes, files, _listeners(host) if listening else ())
+
+
+def _anchors(host: Host) -> str:
+    """The rules of all anchors of ours. A listing of all at once leaves out those that pf.conf does not call."""
+    names = [name.strip() for name in host.ask(["pfctl", "-v", "-s", "Anchors"]).out.splitlines()]
+    ours = "".join(f"{name}\n" for name in names if name.startswith(f"{pf.ROOT}/"))
+    return host.ask(["xargs", "-n", "1", "pfctl", "-s", "rules", "-a"], stdin=ours).out if ours else ""
 
 
 def _listeners(host: Host) -> Sequence[Tuple[str, str, int]]:
@@ -116,7 +123,7 @@ def _pipe_steps(jail: str, found: Firewall, pipes: str) -> List[Step]:
     def put(host: Host, text: str) -> None:
         host.run(["kldload", "-n", "dummynet"])  # without it pf drops what a rule sends into a pipe
         for line in text.splitlines():
-            host.run(["dnctl", "-q", *line.split()], where=f"jail {jail}")
+            host.run(["dnctl", *line.split()], where=f"jail {jail}")
 
     return [Step(
         f"set pipes {', '.join(words[1] for words in differing)}", lambda host: put(host, pipes), lambda host: put(host, before),
@@ -129,7 +136,7 @@ def _drop_pipes(found: Firewall, pipes: Sequence[int]) -> List[Step]:
 
     def do(host: Host) -> None:
         for pipe in there:
-            host.ask(["dnctl", "-q", "pipe", "delete", pipe])
+            host.ask(["dnctl", "pipe", "delete", pipe])
 
     return [Step(f"delete pipes {', '.join(there)}", do)] if there else []
 

@@ -83,8 +83,8 @@ class Rules(Aspect):
         before = ["/sbin/kldload -n pf"]
         after = [f"{pf.LOAD}{anchor} -f /dev/null", f"/sbin/pfctl -q -k label -k {pf.label(jail.name, '')[:-1]}"]
         if pipes[0]:
-            before += ["/sbin/kldload -n dummynet", f"/sbin/dnctl -q {_pipes_path(jail.name)}"]
-            after.append(f"/sbin/dnctl -q pipe delete {' '.join(str(pipe) for pipe, _rate in dummynet.pairs(pipes, traffic.bandwidth))}")
+            before += ["/sbin/kldload -n dummynet", f"/sbin/dnctl {_pipes_path(jail.name)}"]
+            after.append(f"/sbin/dnctl pipe delete {' '.join(str(pipe) for pipe, _rate in dummynet.pairs(pipes, traffic.bandwidth))}")
         for network in _nats(scene, jail, old):
             before.append(f"{pf.LOAD}{pf.network_anchor(network)} -f {pf.path(pf.network_anchor(network))}")
         before.append(f"{pf.LOAD}{anchor} -f {pf.path(anchor)}")
@@ -211,7 +211,7 @@ def _texts(change: Change) -> Tuple[str, str]:
         return "", ""
     subject = _subject(change)
     pipes = dummynet.pairs(subject.pipes, traffic.bandwidth)
-    lines = [" ".join(dummynet.config(pipe, rate)[2:]) for pipe, rate in pipes]
+    lines = [" ".join(dummynet.config(pipe, rate)[1:]) for pipe, rate in pipes]
     return pf.of_jail(subject, traffic.ports, traffic.bandwidth, _host_addresses(change.scene)), "".join(f"{line}\n" for line in lines)
 
 

@@ -92,13 +92,10 @@ def _options(args: List[str]) -> Dict[str, List[str]]:
 def _listed(pf: Mapping[str, Any], anchor: str, what: str) -> str:
     if what == "info":
         return f"Status: {'Enabled for 0 days 00:01:00' if pf['enabled'] else 'Disabled'}           Debug: Urgent\n"
-    rules = pf["main"]
-    if anchor:
-        top = anchor[:-2] if anchor.endswith("/*") else None
-        rules = [
-            rule for name, own in sorted(pf["anchors"].items()) for rule in own
-            if name == anchor or (top is not None and name.startswith(f"{top}/"))
-        ]
+    if what == "Anchors":
+        tops = {name.partition("/")[0] for name in pf["anchors"]}
+        return "".join(f"  {name}\n" for name in sorted([*tops, *pf["anchors"]]))
+    rules = pf["anchors"].get(anchor, []) if anchor else pf["main"]
     translating = what.startswith("n")
     shown = [rule for rule in rules if rule.startswith(TRANSLATION) == translating and rule.split()[0] not in ("set", "table")]
     return "".join(f"{rule}{' all' if 'anchor' in rule else ''}\n" for rule in shown)
@@ -107,7 +104,11 @@ def _listed(pf: Mapping[str, Any], anchor: str, what: str) -> str:
 @tool("dnctl")
 def dnctl(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """dnctl(8): pipes are made, or changed in place."""
-    words = [word for word in args if word != "-q"]
+    words = args
+    if "-q" in words:
+        raise Refusal('dnctl: illegal option -- q\ndnctl: usage: dnctl [options]\ndo "dnctl -h" or "man dnctl" for details', 64)
+    if "dummynet" not in host.state["modules"] and words == ["pipe", "list"]:
+        return 0, "", ""
     if "dummynet" not in host.state["modules"]:
         raise Refusal("dnctl: setsockopt(IP_DUMMYNET_CONFIGURE): Protocol not available", 69)
     if words[0].startswith("/"):
@@ -119,7 +120,7 @@ def dnctl(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
         return 0, "".join(f"{int(number):05d}: {_rate(bits)}    0 ms burst 0 \n" for number, bits in sorted(pipes.items())), ""
     if words[1] == "delete":
         missing = [number for number in words[2:] if pipes.pop(number, None) is None]
-        return (1 if missing else 0), "", ""
+        return 0, "", "".join("dnctl: rule 1: setsockopt(IP_DUMMYNET3): Invalid argument\n" for _number in missing)
     found = re.fullmatch(r"(\d+)bit/s", words[words.index("bw") + 1])
     if found is None:
         raise Refusal("dnctl: invalid bandwidth", 65)
