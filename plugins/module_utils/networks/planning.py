@@ -124,7 +124,7 @@ def decide(request: Request, seen: Seen) -> Plan:
     made = Plan()
     moves: List[str] = []
     for network in wanted:
-        moves += _check_host(network, had.get(network.name), request, seen)
+        moves += _check_host(network, had.get(network.name), request, seen, {one.device for one in after})
     for network in gone:
         if seen.users.get(network.name):
             raise Refused(f"jails {', '.join(seen.users[network.name])} are in it", f"network {network.name}", "Let them leave it first")
@@ -158,11 +158,14 @@ def _settled(network: Network, old: Optional[Network], taken: Set[str], seen: Se
     return replace(network, made=network.device not in seen.links)
 
 
-def _check_host(network: Network, old: Optional[Network], request: Request, seen: Seen) -> List[str]:
-    """Refuse what this host cannot have; the names of networks that wait for a boot."""
+def _check_host(network: Network, old: Optional[Network], request: Request, seen: Seen, devices: Set[str]) -> List[str]:
+    """Refuse what this host cannot have; the names of networks that wait for a boot.
+
+    :param devices: of networks of ours, which another may go out by.
+    """
     where = f"network {network.name}"
     for what, name in (("via", network.via), ("uplink", network.uplink)):
-        if name and name not in seen.links:
+        if name and name not in seen.links and name not in devices:
             raise InputError(f"interface {name} does not exist", f"{where}, {what}", f"This host has {', '.join(sorted(seen.links))}")
     if old is not None and old.device != network.device and seen.users.get(network.name):
         raise Refused(f"jails {', '.join(seen.users[network.name])} are members of {old.device}", where, "Let them leave first, or keep the bridge")
