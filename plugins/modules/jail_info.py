@@ -64,7 +64,8 @@ host:
   contains:
     osreldate: {description: The kernel's C(__FreeBSD_version)., type: int}
     jail_enable: {description: Whether jails start at boot., type: str}
-    jail_list: {description: The jails that start at boot in order., type: list}
+    jail_list: {description: What C(jail_list) of C(rc.conf) and of what counts over it names., type: list}
+    boot_order: {description: "The jails that the next boot starts, in their order, as C(rc.d/jail) decides it.", type: list}
     racct: {description: Whether resource limits work., type: bool}
     fibs: {description: How many routing tables there are., type: int}
 jails:
@@ -86,8 +87,11 @@ jails:
     defined: {description: The parameters as its definition has them., type: dict}
     definition: {description: The file that defines it., type: str}
     boot_style: {description: How it is defined., type: str}
-    boot: {description: Whether it starts at boot., type: bool}
-    boot_position: {description: Its place in C(jail_list) from 1., type: int}
+    boot: {description: Whether the next boot starts it., type: bool}
+    boot_position: {description: "Its place from 1 in what C(rc.d/jail) starts, be that enabled or not.", type: int}
+    boot_file: {description: The file by which C(rc.d/jail) starts it., type: str}
+    boot_problem: {description: Why it is tried and does not come up at boot., type: str}
+    boot_differs: {description: "The parameters that a boot gives it otherwise than its definition, by defaults of C(/etc/jail.conf).", type: dict}
     depend: {description: The jails it depends on., type: list}
     root: {description: "Its root: kind, dataset, size and quota in bytes, origin.", type: dict}
     base: {description: "Its base: name and userland version.", type: dict}

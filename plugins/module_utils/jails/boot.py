@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Collection, Dict, List, Optional, Sequence, Tuple
+from dataclasses import dataclass
+from typing import Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import (
@@ -16,7 +17,8 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition i
     rc_variables,
     read_mark,
 )
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.next_boot import predict
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import RC_CONF, Observed
 
 Defined = Sequence[Tuple[str, Optional[Definition]]]
 
@@ -59,8 +61,8 @@ def _find(text: str, name: str) -> "Optional[tuple[int, int]]":
     return None
 
 
-def rc_conf_after(seen: Observed, text: str, defined: Defined, whole: bool, adopted: Collection[str] = ()) -> str:
-    """rc.conf after the jails were touched: no group of what is gone, and jail_list in boot order.
+def rc_conf_after(seen: Observed, text: str, defined: Defined, adopted: Collection[str] = ()) -> str:
+    """rc.conf after the jails were touched: no group of what is gone.
 
     :param adopted: those whose variables made place for ours; they get them back when that failed.
     """
@@ -69,24 +71,67 @@ def rc_conf_after(seen: Observed, text: str, defined: Defined, whole: bool, adop
             text = _drop(text, name)
             if name in adopted:
                 text += ("" if text.endswith("\n") else "\n") + rc_conf.source(seen.rc_conf, rc_variables(seen.rc_conf, name))
-    before = rc_conf.values(text).get("jail_list", "").split()
-    after = jail_list(before, seen, defined, whole)
-    return text if before == after else rc_conf.edit(text, {"jail_list": " ".join(after)})
+    return text
 
 
-def jail_list(before: Sequence[str], seen: Observed, defined: Defined, whole: bool) -> List[str]:
-    """The jails to boot: others' entries stay, ours stand in boot order.
+@dataclass(frozen=True)
+class Listing:
+    """jail_list after a run.
 
-    :param whole: the declared order counts; otherwise a jail keeps its place among equals.
+    :param path: the file to write it in; None when its value is built, and nobody's to write over.
     """
+
+    path: Optional[str]
+    before: Sequence[str]
+    after: Sequence[str]
+
+    @property
+    def lacks(self) -> List[str]:
+        """The jails that should be in it, and cannot be put there."""
+        return [] if self.path is not None else [name for name in self.after if name not in self.before]
+
+
+def listing(seen: Observed, text: str, defined: Defined, whole: bool) -> Listing:
+    """jail_list as it is to be: others boot as before, those too that boot because there is no list.
+
+    :param text: rc.conf as it is so far.
+    """
+    variables = seen.variables.put(RC_CONF, text)
+    before = variables.values.get("jail_list", "").split()
+    facts = _facts(seen, defined)
+    known = set(facts) | {name for name, _definition in defined}
+    base = list(before)
+    if not before:
+        # Without a list, rc.d/jail would start those too that are not to boot, where jail.conf includes them.
+        if any(mark.get("boot", True) or seen.includes for mark in facts.values()):
+            found = predict(seen.variables.values, seen.boot_files).order
+            base = [name for name in found if name not in known or name in facts]
+    after = jail_list(base, facts, [name for name, _definition in defined], known, whole)
+    return Listing(variables.place("jail_list"), before, after)
+
+
+def _facts(seen: Observed, defined: Defined) -> Dict[str, Dict[str, object]]:
+    """What the marks say of each jail of ours after the run."""
     facts: Dict[str, Dict[str, object]] = {name: dict(mark) for name, mark in seen.marks().items()}
     for name, definition in defined:
         facts.pop(name, None)
         if definition is not None:
             facts[name] = dict(definition.meta)
-    known = set(facts) | {name for name, _definition in defined}
+    return facts
+
+
+def jail_list(
+    before: Sequence[str], facts: Mapping[str, Mapping[str, object]], given: Sequence[str], known: Collection[str], whole: bool
+) -> List[str]:
+    """The jails to boot: others' entries stay, ours stand in boot order.
+
+    :param facts: the marks of ours.
+    :param given: those that this run is about, in their order.
+    :param known: all of ours, those too that leave.
+    :param whole: the declared order counts; otherwise a jail keeps its place among equals.
+    """
     boots = {name for name, mark in facts.items() if mark.get("boot", True)}
-    declared = [name for name, _definition in defined if name in boots]
+    declared = [name for name in given if name in boots]
     current = [name for name in before if name in boots]
     first, then = (declared, current) if whole else (current, declared)
     if whole:
@@ -94,6 +139,12 @@ def jail_list(before: Sequence[str], seen: Observed, defined: Defined, whole: bo
     ours = list(dict.fromkeys([*first, *then]))
     ours += sorted(boots - set(ours))
     ours.sort(key=lambda name: int(str(facts[name].get("boot_order", 100))))
-    if [name for name in before if name in known] == ours:
+    if [name for name in before if name in known] == ours and not any(_too_early(name, before, facts) for name in ours):
         return list(before)
     return [name for name in before if name not in known] + ours
+
+
+def _too_early(name: str, listed: Sequence[str], facts: Mapping[str, Mapping[str, object]]) -> bool:
+    """Whether a jail stands before one of others' that it depends on."""
+    needs = facts[name].get("depend") or ()
+    return isinstance(needs, (list, tuple)) and any(need in listed[listed.index(name):] for need in needs if need not in facts)

@@ -46,13 +46,21 @@ class Variables:
         return found[-1] if found else RC_CONF
 
     def put(self, path: str, text: str) -> Variables:
-        """The same with another text of a file; of what a shell builds, only what the text says plainly changes."""
-        texts = {**self.texts, path: text}
+        """The same with another text of a file. Where a shell builds values, only what the text says anew counts anew."""
+        old, texts = self.texts.get(path, ""), {**self.texts, path: text}
+        if old == text:
+            return self
         known: Dict[str, str] = {}
-        for one in texts.values():
-            rc_conf.settle(one, known)
-        kept = {} if self.plain else {name: value for name, value in self.values.items() if name not in rc_conf.names(self.texts.get(path, ""))}
-        return replace(self, texts=texts, values={**known, **kept})
+        if self.plain:
+            for one in texts.values():
+                rc_conf.settle(one, known)
+            return replace(self, texts=texts, values=known)
+        known.update(self.values)
+        later = [one for place, one in texts.items() if list(texts).index(place) > list(texts).index(path)]
+        for name in {*rc_conf.names(old), *rc_conf.names(text)} - {name for one in later for name in rc_conf.names(one)}:
+            if rc_conf.source(old, [name]) != rc_conf.source(text, [name]):
+                known[name] = rc_conf.sure(text, name) or ""
+        return replace(self, texts=texts, values=known)
 
 
 def load(host: Host) -> Variables:
@@ -143,22 +151,19 @@ class _Recorder:
         return self.host.listdir(path)
 
 
-def look(host: Host, variables: Variables, confs: Mapping[str, str]) -> Snapshot:
+def look(host: Host, variables: Variables, read: Mapping[str, str]) -> Snapshot:
     """Read the files that the next boot may read.
 
-    :param confs: those of jail.conf.d, which are read already, by the jail's name.
+    :param read: those of jail.conf.d and the fstabs, which are read already, by their paths.
     """
     recorder = _Recorder(host)
-    for name in [*(entry[5:-5] for entry in host.listdir("/etc") if re.fullmatch(r"jail\..+\.conf", entry))]:
-        _try(recorder, f"/etc/jail.{name}.conf")
-    for name, value in variables.values.items():
-        if re.fullmatch(r"jail_.+_(conf|fstab)|jail_fstab", name) and value.startswith("/"):
-            _try(recorder, value)
-    for entry in host.listdir("/etc"):
-        if entry.startswith("fstab."):
-            _try(recorder, f"/etc/{entry}")
-    recorder.texts.update({f"/etc/jail.conf.d/{name}.conf": text for name, text in confs.items()})
-    whole = variables.values.get("jail_conf") or next_boot.DEFAULTS["jail_conf"]
+    recorder.texts.update(read)
+    own = [f"/etc/{entry}" for entry in host.listdir("/etc") if re.fullmatch(r"jail\..+\.conf", entry)]
+    named = [value for name, value in variables.values.items() if re.fullmatch(r"jail_.+_(conf|fstab)|jail_fstab", name)]
+    for path in [*own, *named]:
+        if path.startswith("/") and path not in recorder.texts:
+            _try(recorder, path)
+    whole = whole_conf(variables)
     text = _try(recorder, whole)
     if text:
         try:
@@ -166,6 +171,11 @@ def look(host: Host, variables: Variables, confs: Mapping[str, str]) -> Snapshot
         except (FormatError, HostError):
             pass  # jail(8) says so itself
     return Snapshot(recorder.texts)
+
+
+def whole_conf(variables: Variables) -> str:
+    """The file of all jails."""
+    return variables.values.get("jail_conf") or next_boot.DEFAULTS["jail_conf"]
 
 
 def _try(recorder: _Recorder, path: str) -> Optional[str]:

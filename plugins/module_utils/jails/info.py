@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import cpulist
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import drift, params
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import drift, next_boot, params
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition, conf_path
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import cpus
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import observe
@@ -28,11 +28,13 @@ def gather(host: Host, storage_path: str, dataset: Optional[str], sizes: bool) -
     """
     seen = observe(host, [], storage_path, dataset)
     ours = seen.ours()
-    boot = seen.rc.get("jail_list", "").split()
+    parsed = {conf_path(name): [{"name": name, "params": one.params}] for name, one in ours.items() if one.style == "jail_conf"}
+    booting = next_boot.predict(seen.variables.values, seen.boot_files.put({}, parsed))
+    boot = booting.order
     names = sorted({*ours, *seen.running, *seen.dying, *seen.foreign, *seen.confs})
     names.sort(key=lambda name: boot.index(name) if name in boot else len(boot))
     versions: Dict[str, str] = {}
-    jails = [_jail(host, seen, name, ours.get(name), boot, storage_path, dataset, versions) for name in names]
+    jails = [_jail(host, seen, name, ours.get(name), booting, storage_path, dataset, versions) for name in names]
     usage = _usage(host, seen, [jail["name"] for jail in jails if jail["state"] == "running"])
     measured = _measure(host, [jail["path"] for jail in jails if jail["managed"] and jail["path"]]) if sizes else {}
     for jail in jails:
@@ -44,7 +46,8 @@ def gather(host: Host, storage_path: str, dataset: Optional[str], sizes: bool) -
         "host": {
             "osreldate": seen.osreldate,
             "jail_enable": seen.rc.get("jail_enable", "NO"),
-            "jail_list": boot,
+            "jail_list": seen.rc.get("jail_list", "").split(),
+            "boot_order": boot if booting.enabled else [],
             "racct": seen.rules is not None,
             "fibs": int(seen.sysctl["net.fibs"]) if seen.sysctl.get("net.fibs", "").isdigit() else 1,
         },
@@ -53,7 +56,7 @@ def gather(host: Host, storage_path: str, dataset: Optional[str], sizes: bool) -
 
 
 def _jail(
-    host: Host, seen: Observed, name: str, ours: Optional[Definition], boot: Sequence[str],
+    host: Host, seen: Observed, name: str, ours: Optional[Definition], booting: next_boot.Boot,
     storage_path: str, dataset: Optional[str], versions: Dict[str, str],
 ) -> Dict[str, Any]:
     running = seen.running.get(name)
@@ -74,8 +77,7 @@ def _jail(
         "defined": {} if ours is None else {key: list(value) for key, value in ours.params.items()},
         "definition": _file(seen, name, ours),
         "boot_style": ours.style if ours is not None else None,
-        "boot": name in boot,
-        "boot_position": boot.index(name) + 1 if name in boot else None,
+        **_boot(name, ours, booting),
         "depend": list(facts.get("depend") or []),
         "root": _root(seen, name, facts, dataset),
         "base": _base(host, facts, path, storage_path, versions),
@@ -84,6 +86,19 @@ def _jail(
         "console_log": _last(ours, "exec.consolelog") or None,
         "drift": [*_drift(seen, ours, kernel), *_cpu_drift(seen, ours, kernel)],
         "restart_waits": _waits(seen, ours, kernel),
+    }
+
+
+def _boot(name: str, ours: Optional[Definition], booting: next_boot.Boot) -> Dict[str, Any]:
+    """What the next boot does for the jail."""
+    start = booting.find(name)
+    shared = ours is not None and start is not None and start.params is not None and ours.style == "jail_conf"
+    return {
+        "boot": booting.enabled and start is not None,
+        "boot_position": booting.order.index(name) + 1 if start is not None else None,
+        "boot_file": start.conf if start is not None else None,
+        "boot_problem": next((one.problem for one in booting.tried if one.name == name and one.problem), None),
+        "boot_differs": drift.differences(ours.params, start.params) if shared and ours and start and start.params else {},
     }
 
 

@@ -11,12 +11,11 @@ from typing import Dict, List, Optional, Sequence
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, HostError, UnsafePath
-from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, jail_conf, outputs, rc_conf
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition, inside
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, outputs
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import boot_files, definition, inside
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import CPUSET_HOOK, Jail, cpus
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import (
-    JAIL_CONF,
     RC_CONF,
     RCTL_CONF,
     Observed,
@@ -131,25 +130,28 @@ def _read_files(host: Host, seen: Observed) -> None:
             seen.fstabs[entry[6:]] = host.read(f"/etc/{entry}") or ""
         elif entry.startswith("jail.") and entry.endswith(".conf") and len(entry) > 10:
             seen.foreign[entry[5:-5]] = f"/etc/{entry}"
-    _read_jail_conf(host, seen)
+    seen.variables = boot_files.load(host)
+    read = {definition.conf_path(name): text for name, text in seen.confs.items()}
+    read.update((definition.fstab_path(name), text) for name, text in seen.fstabs.items())
+    seen.boot_files = boot_files.look(host, seen.variables, read)
+    _read_whole_conf(seen)
     for name, (facts, lines) in definition.rc_groups(seen.rc_conf).items():
         seen.groups[name] = definition.read_rc(name, facts, lines, seen.fstabs.get(name, ""))
     ours = {definition.infix(name) for name in seen.groups}
-    for key in rc_conf.values(seen.rc_conf):
+    for key in seen.rc:
         found = re.fullmatch(r"jail_(.+)_rootdir", key)
         if found and found.group(1) not in ours:
             seen.foreign.setdefault(found.group(1), RC_CONF)
 
 
-def _read_jail_conf(host: Host, seen: Observed) -> None:
-    seen.jail_conf = text = host.read(JAIL_CONF) or ""
-    if not text:
+def _read_whole_conf(seen: Observed) -> None:
+    if not seen.boot_files.text(seen.whole_conf):
         return
     try:
-        for jail in jail_conf.parse(text, "/etc", JAIL_CONF, files=host):
+        for jail in seen.boot_files.jails(seen.whole_conf):
             # What it includes from jail.conf.d is not defined by it.
             if jail["name"] not in seen.confs:
-                seen.foreign.setdefault(jail["name"], JAIL_CONF)
+                seen.foreign.setdefault(jail["name"], seen.whole_conf)
     except (FormatError, HostError):
         pass  # jail(8) says so itself; our jails do not go through this file
 

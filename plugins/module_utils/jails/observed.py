@@ -11,13 +11,14 @@ from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Set
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Entry, outermost
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
-from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs, rc_conf
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import boot_files, definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.boot_files import Snapshot, Variables, whole_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.next_boot import INCLUDES
 
-RC_CONF = "/etc/rc.conf"
+RC_CONF = boot_files.RC_CONF
 RCTL_CONF = "/etc/rctl.conf"
-JAIL_CONF = "/etc/jail.conf"
 
 
 def partial(path: str) -> str:
@@ -47,7 +48,8 @@ class Observed:
     loaded_rulesets: Optional[FrozenSet[int]] = None
     rc_conf: str = ""
     rctl_conf: str = ""
-    jail_conf: str = ""
+    variables: Variables = Variables()  # of rc.conf and what counts over it
+    boot_files: Snapshot = Snapshot()  # what rc.d/jail reads beside them
     resolv_conf: str = ""
     confs: Dict[str, str] = field(default_factory=dict)  # jail.conf.d, ours or not
     fstabs: Dict[str, str] = field(default_factory=dict)
@@ -79,13 +81,26 @@ class Observed:
         return found.group(1) if found else ""
 
     @property
-    def rc(self) -> Dict[str, str]:
-        """The literal variables of rc.conf."""
-        return rc_conf.values(self.rc_conf)
+    def rc(self) -> Mapping[str, str]:
+        """The variables of rc.conf and its like, as rc.d/jail has them."""
+        return self.variables.values
+
+    @property
+    def whole_conf(self) -> str:
+        """The file of all jails, which rc.d/jail reads where a jail has none of its own."""
+        return whole_conf(self.variables)
+
+    @property
+    def includes(self) -> bool:
+        """Whether rc.d/jail reads that file in place of those in jail.conf.d, because it includes them."""
+        return bool(INCLUDES.search(self.boot_files.text(self.whole_conf) or ""))
 
     def elsewhere(self, name: str) -> Optional[str]:
         """The file besides jail.conf.d that defines a jail in another's hand, if there is one."""
         infix = definition.infix(name)
+        named = self.rc.get(f"jail_{infix}_conf", "")
+        if named != definition.conf_path(name) and self.boot_files.text(named) is not None:
+            return named
         return self.foreign.get(name) or (RC_CONF if self.foreign.get(infix) == RC_CONF else None)
 
     def ours(self) -> Dict[str, Definition]:

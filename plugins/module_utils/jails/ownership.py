@@ -5,16 +5,10 @@
 
 from __future__ import annotations
 
-import re
-
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import JAIL_CONF
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Scene
-
-# As rc.d/jail looks for it: such a jail.conf is read in place of the files in jail.conf.d.
-INCLUDES = r"(?m)^[ \t]*\.include[ \t]*[\"']?/etc/jail\.conf\.d/"
 
 
 def refuse_foreign(scene: Scene, jail: Jail) -> None:
@@ -42,9 +36,14 @@ def _check_adoption(scene: Scene, jail: Jail) -> None:
     """Taking over must leave one definition that counts: ours."""
     place, where = scene.seen.elsewhere(jail.name), f"jail {jail.name}"
     ours = definitions.conf_path(jail.name)
+    if place is not None and place == scene.seen.rc.get(f"jail_{definitions.infix(jail.name)}_conf"):
+        raise Refused(
+            f"rc.d/jail reads {place} in place of {ours}", where,
+            f"Take jail_{definitions.infix(jail.name)}_conf out of {scene.seen.variables.setter(f'jail_{definitions.infix(jail.name)}_conf')}",
+        )
     if place == f"/etc/jail.{jail.name}.conf":
         raise Refused(f"rc.d/jail reads {place} in place of {ours}", where, f"Move {place} away, then adopt the jail")
-    if place == JAIL_CONF and re.search(INCLUDES, scene.seen.jail_conf):
+    if place == scene.seen.whole_conf and scene.seen.includes:
         raise Refused(f"{place} defines it and includes jail.conf.d, it would be defined twice", where, f"Take its block out of {place}")
-    if place == JAIL_CONF:
+    if place == scene.seen.whole_conf:
         scene.warnings.append(f"{where}: {place} defines it too; what counts now is ours, take the old block out")

@@ -10,8 +10,9 @@ from typing import FrozenSet, List, Optional, Sequence
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import promise
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.boot import rc_conf_after, rc_conf_before
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.boot import listing, rc_conf_after, rc_conf_before
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail, needs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import RC_CONF
@@ -56,13 +57,20 @@ class Boot(Always):
         """The definitions in the old style are there before a jail starts by them."""
         files.text(RC_CONF, scene.seen.rc_conf)
         defined = [(change.jail.name, change.new) for change in changes]
-        files.put(RC_CONF, rc_conf_before(scene.seen, defined, _adopted(changes)), "jail definitions")
+        text = rc_conf_before(scene.seen, defined, _adopted(changes))
+        files.put(RC_CONF, text, "jail definitions")
+        text = rc_conf_after(scene.seen, text, defined, _adopted(changes))
+        promise.keep(scene, changes, text, listing(scene.seen, text, defined, scene.request.whole))
 
     def settle(self, scene: Scene, changes: Sequence[Change], failed: FrozenSet[str], files: SharedFiles) -> List[Step]:
         """jail_list names those that came to be."""
         alive = [(change.jail.name, change.stands(change.jail.name in failed)) for change in changes]
-        text = files.text(RC_CONF, scene.seen.rc_conf) or ""
-        files.put(RC_CONF, rc_conf_after(scene.seen, text, alive, scene.request.whole, _adopted(changes)), "jail_list")
+        text = rc_conf_after(scene.seen, files.text(RC_CONF, scene.seen.rc_conf) or "", alive, _adopted(changes))
+        files.put(RC_CONF, text, "jail definitions")
+        listed = listing(scene.seen, text, alive, scene.request.whole)
+        if listed.path is not None and list(listed.before) != list(listed.after):
+            now = files.text(listed.path, scene.seen.variables.texts.get(listed.path)) or ""
+            files.put(listed.path, rc_conf.edit(now, {"jail_list": " ".join(listed.after)}), "jail_list")
         return []
 
 

@@ -31,7 +31,7 @@ def test_a_prediction_is_what_a_real_host_did(tmp_path: Path, name: str) -> None
     case = CASES[name]
     host = below_etc(tmp_path, case["files"])
     variables = boot_files.load(host)
-    confs = {path.stem: path.read_text() for path in sorted(tmp_path.glob("etc/jail.conf.d/*.conf")) if path.is_file()}
+    confs = {f"/etc/jail.conf.d/{path.name}": path.read_text() for path in sorted(tmp_path.glob("etc/jail.conf.d/*.conf")) if path.is_file()}
     boot = next_boot.predict(variables.values, boot_files.look(host, variables, confs))
     started = [jail["name"] for jail in case["jails"]]
     if name != "enable-no":
