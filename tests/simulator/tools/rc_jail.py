@@ -45,13 +45,14 @@ IGNORED = (
 @functools.lru_cache(maxsize=256)
 def _loaded(root: str, texts: Tuple[Tuple[str, str], ...]) -> Dict[str, str]:
     """What the shell answers; the texts stand for the state of the files."""
+    below = root.rstrip("/")  # nothing where the simulated host has a root of its own
     with tempfile.NamedTemporaryFile() as copy:
-        environment = {"ROOT": root, "COPY": copy.name, "PATH": "/usr/bin:/bin"}
+        environment = {"ROOT": below, "COPY": copy.name, "PATH": "/usr/bin:/bin"}
         done = subprocess.run(
             ["/bin/sh", "-c", "exec 3>&1 >/dev/null\n" + LOAD], env=environment, capture_output=True, check=False, timeout=60
         )
     words = (one.partition("=") for one in done.stdout.decode("utf-8", "surrogateescape").split("\0") if one)
-    return {name: value.replace(root, "") for name, _equals, value in words if name not in environment}
+    return {name: value.replace(below, "") if below else value for name, _equals, value in words if name not in environment}
 
 
 def variables(host: SimulatedHost) -> Dict[str, str]:
