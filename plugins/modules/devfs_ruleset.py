@@ -18,39 +18,8 @@ description:
     one level of includes.
 author:
   - cellblock.jails contributors (@cellblock)
-options:
-  name:
-    description:
-      - The ruleset's name. Letters, digits and C(_), since it becomes a variable of C(sh).
-    type: str
-    required: true
-  number:
-    description:
-      - The ruleset's number, 1 to 65535. By default the one that the file has, else one derived from the name, the same
-        on every host.
-    type: int
-  rules:
-    description:
-      - The rules as in C(devfs(8\)), with or without C(add) in front.
-    type: list
-    elements: str
-  state:
-    description:
-      - Whether the ruleset is there. V(absent) refuses while a jail uses it.
-    type: str
-    choices: [present, absent]
-    default: present
-  load:
-    description:
-      - Whether the kernel's copy is brought to the same.
-    type: bool
-    default: true
-  apply:
-    description:
-      - Whether a changed ruleset is applied to the running jails that use it.
-    type: bool
-    default: false
 extends_documentation_fragment:
+  - cellblock.jails.host.ruleset
   - cellblock.jails.attributes
   - cellblock.jails.attributes.lock
 seealso:
@@ -99,21 +68,14 @@ steps:
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION, serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
+from ansible_collections.cellblock.jails.plugins.module_utils.host.options import RULESET
 from ansible_collections.cellblock.jails.plugins.module_utils.host.rulesets import plan
 
 
 def main() -> None:
     """The door."""
     module = Module(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "number": {"type": "int"},
-            "rules": {"type": "list", "elements": "str"},
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "load": {"type": "bool", "default": True},
-            "apply": {"type": "bool", "default": False},
-            **LOCK_OPTION,
-        },
+        argument_spec={**RULESET, **LOCK_OPTION},
         required_if=[("state", "present", ["rules"])],
         supports_check_mode=True,
     )

@@ -17,35 +17,8 @@ description:
     reported in RV(reboot), in every run until the reboot has been; the module never reboots.
 author:
   - cellblock.jails contributors (@cellblock)
-options:
-  rc_conf:
-    description:
-      - Variables of C(/etc/rc.conf). Booleans are written as C(YES) and C(NO); null removes a variable.
-    type: dict
-    default: {}
-  loader_conf:
-    description:
-      - Variables of C(/boot/loader.conf). Booleans are written as C(YES) and C(NO); null removes a variable.
-    type: dict
-    default: {}
-  kernel_modules:
-    description:
-      - Kernel modules that are loaded now, and at boot through C(kld_list), to which they are added.
-    type: list
-    elements: str
-    default: []
-  racct:
-    description:
-      - Whether the kernel counts resources, so that rctl(8) limits work. Sets C(kern.racct.enable) in
-        C(/boot/loader.conf), which needs a reboot, and C(rctl_enable) in C(/etc/rc.conf).
-      - Left alone when not given.
-    type: bool
-  fibs:
-    description:
-      - The number of routing tables (C(net.fibs)). It grows at once, and shrinks at the next reboot.
-      - Left alone when not given.
-    type: int
 extends_documentation_fragment:
+  - cellblock.jails.host.settings
   - cellblock.jails.attributes
 """
 
@@ -83,39 +56,16 @@ reboot:
   sample: ['kern.racct.enable is 0 until a reboot makes it 1']
 """
 
-from typing import Any, Dict, Mapping, Optional
-
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
-from ansible_collections.cellblock.jails.plugins.module_utils.host import settings
-
-
-def words(values: Mapping[str, Any]) -> Dict[str, Optional[str]]:
-    """Ansible's values as the files spell them: YES and NO, null for a variable that goes."""
-    spelled: Dict[str, Optional[str]] = {}
-    for name, value in values.items():
-        if isinstance(value, bool):
-            spelled[str(name)] = "YES" if value else "NO"
-        else:
-            spelled[str(name)] = None if value is None else str(value)
-    return spelled
+from ansible_collections.cellblock.jails.plugins.module_utils.host.options import SETTINGS
+from ansible_collections.cellblock.jails.plugins.module_utils.host.settings import plan_from
 
 
 def main() -> None:
     """Entry point."""
-    spec: Dict[str, Any] = {
-        "rc_conf": {"type": "dict", "default": {}},
-        "loader_conf": {"type": "dict", "default": {}},
-        "kernel_modules": {"type": "list", "elements": "str", "default": []},
-        "racct": {"type": "bool"},
-        "fibs": {"type": "int"},
-    }
-    module = Module(argument_spec=spec, supports_check_mode=True)
-    asked = module.params
-    wanted = settings.Wanted(
-        words(asked["rc_conf"]), words(asked["loader_conf"]), asked["kernel_modules"], asked["racct"], asked["fibs"],
-    )
-    serve(module, lambda host: settings.plan(host, wanted))
+    module = Module(argument_spec=SETTINGS, supports_check_mode=True)
+    serve(module, lambda host: plan_from(host, module.params))
 
 
 if __name__ == "__main__":

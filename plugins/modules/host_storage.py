@@ -16,28 +16,8 @@ description:
     the mount point of a new dataset.
 author:
   - cellblock.jails contributors (@cellblock)
-options:
-  path:
-    description:
-      - The directory; with O(dataset), its mount point.
-    type: path
-    default: /usr/jails
-  dataset:
-    description:
-      - The ZFS dataset. Its parents are made too, its pool must be there.
-    type: str
-  mode:
-    description:
-      - The directory's mode. Users of the host who may enter the roots of jails can use what jails leave there, a set-uid
-        program for one; see jail(8).
-    type: str
-    default: "0700"
-  properties:
-    description:
-      - Properties of the dataset, in the spelling of C(zfs get -p), such as C(compression=zstd).
-    type: dict
-    default: {}
 extends_documentation_fragment:
+  - cellblock.jails.host.storage
   - cellblock.jails.attributes
 """
 
@@ -70,94 +50,16 @@ datasets:
   sample: [zroot/jails]
 """
 
-import re
-import stat
-from typing import Any, Dict, List, Mapping, Optional
-
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
-
-
-def plan(host: Host, path: str, dataset: Optional[str], mode: int, properties: Mapping[str, str]) -> Plan:
-    """The way to the storage.
-
-    :raises InputError: a value that cannot be.
-    :raises Refused: files would vanish below a new mount.
-    """
-    if not re.fullmatch(r"(/[^/\0]+)+", path) or {".", ".."} & set(path.split("/")):
-        raise InputError(f"'{path}' is not a clean absolute path", "path", "Write it from / without '.', '..' or '//'")
-    steps = _dataset(host, path, dataset, properties) if dataset else []
-    new = bool(dataset) and any(step.what.startswith("create") for step in steps)
-    there = host.lstat(path)
-    if there is not None and not stat.S_ISDIR(there.st_mode):
-        raise Refused("is there, and is not a directory", path, "Move it away, or choose another path")
-    if there is None and not dataset:
-        steps.append(Step(
-            f"create {path}", lambda host: host.makedirs(path), lambda host: host.rmdir(path), path, "", "directory\n",
-        ))
-    now = 0o755 if new or there is None else stat.S_IMODE(there.st_mode)
-    if now != mode:
-        steps.append(Step(
-            f"set mode of {path} to {mode:04o}", lambda host: host.chmod(path, mode),
-            lambda host: host.chmod(path, now), f"mode of {path}", f"{now:04o}\n", f"{mode:04o}\n",
-        ))
-    return Plan(before=steps, facts={"datasets": [dataset] if new else []})
-
-
-def _dataset(host: Host, path: str, dataset: str, properties: Mapping[str, str]) -> List[Step]:
-    wanted = {**properties, "mountpoint": path}
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.:-]*(/[A-Za-z0-9][A-Za-z0-9_.:-]*)*", dataset):
-        raise InputError(f"'{dataset}' cannot be a dataset's name", "dataset")
-    names = ",".join(sorted(wanted))
-    result = host.ask(("zfs", "get", "-Hp", "-o", "property,value", names, dataset))
-    if result.rc != 0 and "does not exist" not in result.err:
-        raise HostError(f"'zfs get' failed: {result.said()}", dataset, "Look at 'zpool status', and at the properties")
-    if result.rc == 0:
-        now = dict(line.partition("\t")[::2] for line in result.out.splitlines())
-        return [_set(dataset, name, now.get(name, "-"), value) for name, value in wanted.items() if now.get(name) != value]
-    if host.listdir(path):
-        raise Refused(
-            f"holds files, which would vanish below dataset {dataset}", path, "Move them away, or choose another path",
-        )
-    options = [word for name, value in wanted.items() for word in ("-o", f"{name}={value}")]
-    return [Step(
-        f"create dataset {dataset}, mounted at {path}",
-        _runs("zfs", "create", "-p", *options, dataset), _runs("zfs", "destroy", dataset),
-        f"dataset {dataset}", "", "".join(f"{name}={value}\n" for name, value in sorted(wanted.items())),
-    )]
-
-
-def _set(dataset: str, name: str, before: str, after: str) -> Step:
-    return Step(
-        f"set {name}={after} of dataset {dataset}", _runs("zfs", "set", f"{name}={after}", dataset),
-        _runs("zfs", "set", f"{name}={before}", dataset), f"{name} of dataset {dataset}", f"{before}\n", f"{after}\n",
-    )
-
-
-def _runs(*argv: str) -> Any:
-    def do(host: Host) -> None:
-        host.run(argv)
-
-    return do
+from ansible_collections.cellblock.jails.plugins.module_utils.host.options import STORAGE
+from ansible_collections.cellblock.jails.plugins.module_utils.host.storage import plan_from
 
 
 def main() -> None:
     """Entry point."""
-    spec: Dict[str, Any] = {
-        "path": {"type": "path", "default": "/usr/jails"},
-        "dataset": {"type": "str"},
-        "mode": {"type": "str", "default": "0700"},
-        "properties": {"type": "dict", "default": {}},
-    }
-    module = Module(argument_spec=spec, supports_check_mode=True)
-    asked = module.params
-    if not re.fullmatch(r"0?[0-7]{3}", asked["mode"]):
-        module.fail_json(msg=f"mode: '{asked['mode']}' is not an octal mode. Write it as \"0700\", in quotes.")
-    properties = {str(name): str(value) for name, value in asked["properties"].items()}
-    serve(module, lambda host: plan(host, asked["path"], asked["dataset"], int(asked["mode"], 8), properties))
+    module = Module(argument_spec=STORAGE, supports_check_mode=True)
+    serve(module, lambda host: plan_from(host, module.params))
 
 
 if __name__ == "__main__":

@@ -19,121 +19,8 @@ description:
   - Moves no address over the connection that it would cut, and leaves alone what it did not make.
 author:
   - cellblock.jails contributors (@cellblock)
-options:
-  networks:
-    description:
-      - The networks.
-    type: list
-    elements: dict
-    default: []
-    suboptions:
-      name:
-        description:
-          - The name by which jails join it. At most 15 letters, digits, C(_) and C(-), beginning with a letter.
-        type: str
-        required: true
-      state:
-        description:
-          - V(absent) takes it away, with the bridge if that was made for it. Refused while jails are in it.
-        type: str
-        choices: [present, absent]
-        default: present
-      bridge:
-        description:
-          - The bridge. One that is there is used, and never removed. By default the first that is free is made.
-        type: str
-      interface:
-        description:
-          - In place of a bridge, the interface that carries addresses of shared-stack jails, such as C(lo1). It is made
-            when it is not there.
-        type: str
-      uplink:
-        description:
-          - An interface of the host that becomes a member of the bridge, so that jails are on its network too.
-          - It must have no address. With all of its addresses given to the network, they move at the next boot
-            (O(at_boot)).
-        type: str
-      vlan:
-        description:
-          - The VLAN of the uplink that the bridge is on.
-        type: int
-      ip4:
-        description:
-          - The host's own address in it, with the prefix, such as C(10.1.0.1/24). It tells the subnet, and is the gateway.
-        type: str
-      ip6:
-        description:
-          - Likewise for IPv6.
-        type: str
-      net4:
-        description:
-          - The subnet, where the host has no address in it.
-        type: str
-      net6:
-        description:
-          - Likewise for IPv6.
-        type: str
-      gateway4:
-        description:
-          - The gateway of its jails, where that is not the host.
-        type: str
-      gateway6:
-        description:
-          - Likewise for IPv6.
-        type: str
-      nat:
-        description:
-          - Whether packets leave by the host, with the host's address. IPv6 is routed, and not translated.
-        type: bool
-        default: false
-      via:
-        description:
-          - The interface that packets leave by. That of the default route when the network is first made.
-        type: str
-      private:
-        description:
-          - Whether its jails see the host and the uplink, but not each other.
-        type: bool
-        default: false
-      mtu:
-        description:
-          - The MTU of the bridge and of its members.
-        type: int
-      pfil_member:
-        description:
-          - Whether the host's firewall sees what passes between members of bridges, as bandwidth of jails on an uplink
-            needs. Sets C(net.link.bridge.pfil_member), which is one for all bridges of the host.
-        type: bool
-        default: false
-  prune:
-    description:
-      - Whether networks of ours that are not named are taken away.
-    type: bool
-    default: false
-  fleet:
-    description:
-      - A name that is hashed into the MAC addresses of jails, besides the host's and the jail's.
-    type: str
-    default: ''
-  manage:
-    description:
-      - Whether the lines that call our anchors are written into C(/etc/pf.conf), and pf is enabled, now and at boot.
-      - Enabling it locks nobody out. The connection that does it is let through, and a timer on the host disables pf
-        again unless a run that comes by a B(new) connection confirms it. RV(confirm) is returned then; reset the
-        connection and call the module again.
-    type: bool
-    default: false
-  confirm_timeout:
-    description:
-      - How many seconds the timer waits.
-    type: int
-    default: 60
-  at_boot:
-    description:
-      - Whether an address moves from an uplink to its bridge when the host boots next. Otherwise that is refused.
-    type: bool
-    default: false
 extends_documentation_fragment:
+  - cellblock.jails.host.networks
   - cellblock.jails.attributes
   - cellblock.jails.attributes.lock
 seealso:
@@ -211,22 +98,14 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
-from ansible_collections.cellblock.jails.plugins.module_utils.networks.model import OPTIONS
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.options import NETWORKS
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.planning import Request, plan
 
 
 def main() -> None:
     """The door."""
     module = Module(
-        argument_spec={
-            "networks": {"type": "list", "elements": "dict", "default": [], "options": OPTIONS},
-            "prune": {"type": "bool", "default": False},
-            "fleet": {"type": "str", "default": ""},
-            "manage": {"type": "bool", "default": False},
-            "confirm_timeout": {"type": "int", "default": 60},
-            "at_boot": {"type": "bool", "default": False},
-            **LOCK_OPTION,
-        },
+        argument_spec={**NETWORKS, **LOCK_OPTION},
         supports_check_mode=True,
     )
 

@@ -18,26 +18,8 @@ description:
     the host's sockets.
 author:
   - cellblock.jails contributors (@cellblock)
-options:
-  allow:
-    description:
-      - Programs (C(ntpd)) or programs with a port (C(dhclient:68)) that may listen on C(*).
-    type: list
-    elements: str
-    default: []
-  planned:
-    description:
-      - In check mode only, programs that an earlier task would have stopped or bound to addresses, such as
-        RV(cellblock.jails.host_services#module:bound). Their sockets are reported in RV(planned), and do not count as open.
-    type: list
-    elements: str
-    default: []
-  fail:
-    description:
-      - Whether to fail when a socket stays open, in check mode too.
-    type: bool
-    default: false
 extends_documentation_fragment:
+  - cellblock.jails.host.listeners
   - cellblock.jails.attributes
   - cellblock.jails.attributes.info
 seealso:
@@ -104,46 +86,17 @@ bound:
   elements: dict
 """
 
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
-from ansible_collections.cellblock.jails.plugins.module_utils.host import listeners
-
-
-def report(host: Host, allow: Sequence[str], planned: Sequence[str], fail: bool) -> Plan:
-    """A plan without steps, its facts the sockets.
-
-    :raises HostError: sockets stay open and ``fail`` is set.
-    """
-    found = listeners.observe(host)
-    groups: Dict[str, List[listeners.Listener]] = {"open": [], "allowed": [], "planned": [], "bound": []}
-    for socket in found.sockets:
-        if socket.address != "*":
-            kind = "bound"
-        elif socket.program in allow or f"{socket.program}:{socket.port}" in allow:
-            kind = "allowed"
-        else:
-            kind = "planned" if socket.program in planned else "open"
-        groups[kind].append(socket)
-    if fail and groups["open"]:
-        raise HostError(
-            "would answer on a jail's address: " + ", ".join(dict.fromkeys(map(str, groups["open"]))),
-            "listening sockets", "Bind these programs to the host's addresses, stop them, or name them in 'allow'",
-        )
-    return Plan(facts={kind: [socket.told() for socket in sockets] for kind, sockets in groups.items()})
+from ansible_collections.cellblock.jails.plugins.module_utils.host.listeners import report
+from ansible_collections.cellblock.jails.plugins.module_utils.host.options import LISTENERS
 
 
 def main() -> None:
     """Entry point."""
-    spec: Dict[str, Any] = {
-        "allow": {"type": "list", "elements": "str", "default": []},
-        "planned": {"type": "list", "elements": "str", "default": []},
-        "fail": {"type": "bool", "default": False},
-    }
+    spec: Dict[str, Any] = {**LISTENERS, "planned": {"type": "list", "elements": "str", "default": []}}
     module = Module(argument_spec=spec, supports_check_mode=True)
     asked = module.params
     planned = asked["planned"] if module.check_mode else []

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Dict, FrozenSet, Iterable, List, Mapping, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
 
 # Without -j: sockstat(1) leaves its JSON unfinished with it, and hides the kernel's own sockets.
@@ -89,3 +91,26 @@ def observe(host: Host) -> Listening:
 def _families(proto: str) -> Tuple[str, ...]:
     names: FrozenSet[str] = frozenset(proto[len(proto.rstrip("46")):])
     return tuple(name for digit, name in (("4", "ipv4"), ("6", "ipv6")) if digit in names)
+
+
+def report(host: Host, allow: Sequence[str], planned: Sequence[str], fail: bool) -> Plan:
+    """A plan without steps, its facts the sockets.
+
+    :raises HostError: sockets stay open and ``fail`` is set.
+    """
+    found = observe(host)
+    groups: Dict[str, List[Listener]] = {"open": [], "allowed": [], "planned": [], "bound": []}
+    for socket in found.sockets:
+        if socket.address != "*":
+            kind = "bound"
+        elif socket.program in allow or f"{socket.program}:{socket.port}" in allow:
+            kind = "allowed"
+        else:
+            kind = "planned" if socket.program in planned else "open"
+        groups[kind].append(socket)
+    if fail and groups["open"]:
+        raise HostError(
+            "would answer on a jail's address: " + ", ".join(dict.fromkeys(map(str, groups["open"]))),
+            "listening sockets", "Bind these programs to the host's addresses, stop them, or name them in 'allow'",
+        )
+    return Plan(facts={kind: [socket.told() for socket in sockets] for kind, sockets in groups.items()})

@@ -10,8 +10,9 @@ because of a note from an earlier task: a run that died half way is finished by 
 from __future__ import annotations
 
 import ipaddress
+import os
 from dataclasses import dataclass, field
-from typing import Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -19,6 +20,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs, rc_conf, sshd_config
 from ansible_collections.cellblock.jails.plugins.module_utils.host import listeners
+from ansible_collections.cellblock.jails.plugins.module_utils.host.options import POLICIES
 
 RC_CONF = "/etc/rc.conf"
 NTP_CONF = "/etc/ntp.conf"
@@ -79,6 +81,17 @@ class Wanted:
     flags: Mapping[str, str] = field(default_factory=dict)
     max_sessions: Optional[int] = None
     connection: str = ""
+
+
+def plan_from(host: Host, options: Mapping[str, Any]) -> Plan:
+    """The same, by a module's options."""
+    return plan(host, Wanted(
+        addresses=options["addresses"],
+        policies={name: options[name] for name in POLICIES},
+        flags={daemon.name: options[daemon.flags] for daemon in DAEMONS if daemon.flags},
+        max_sessions=options["sshd_max_sessions"],
+        connection=connection(os.environ),
+    ))
 
 
 def plan(host: Host, wanted: Wanted) -> Plan:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step, write_step
@@ -35,6 +35,24 @@ class Wanted:
     modules: Sequence[str] = ()
     racct: Optional[bool] = None
     fibs: Optional[int] = None
+
+
+def plan_from(host: Host, options: Mapping[str, Any]) -> Plan:
+    """The same, by a module's options."""
+    return plan(host, Wanted(
+        _words(options["rc_conf"]), _words(options["loader_conf"]), options["kernel_modules"], options["racct"], options["fibs"],
+    ))
+
+
+def _words(values: Mapping[str, Any]) -> Dict[str, Optional[str]]:
+    """Ansible's values as the files spell them: YES and NO, null for a variable that goes."""
+    spelled: Dict[str, Optional[str]] = {}
+    for name, value in values.items():
+        if isinstance(value, bool):
+            spelled[str(name)] = "YES" if value else "NO"
+        else:
+            spelled[str(name)] = None if value is None else str(value)
+    return spelled
 
 
 def plan(host: Host, wanted: Wanted) -> Plan:

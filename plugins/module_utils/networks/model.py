@@ -18,25 +18,6 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import
 MARK = "# cellblock.jails.network "
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,14}")
 BRIDGE = re.compile(r"bridge\d{1,4}")
-OPTIONS: Dict[str, Dict[str, Any]] = {
-    "name": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "bridge": {"type": "str"},
-    "interface": {"type": "str"},
-    "uplink": {"type": "str"},
-    "vlan": {"type": "int"},
-    "ip4": {"type": "str"},
-    "ip6": {"type": "str"},
-    "net4": {"type": "str"},
-    "net6": {"type": "str"},
-    "gateway4": {"type": "str"},
-    "gateway6": {"type": "str"},
-    "nat": {"type": "bool", "default": False},
-    "via": {"type": "str"},
-    "private": {"type": "bool", "default": False},
-    "mtu": {"type": "int"},
-    "pfil_member": {"type": "bool", "default": False},
-}
 Net = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]
 
 

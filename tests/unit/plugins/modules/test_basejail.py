@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.cellblock.jails.plugins.doc_fragments.attributes import ModuleDocFragment
 from ansible_collections.cellblock.jails.plugins.module_utils.bases import planning as basejail
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.base import Base
+from ansible_collections.cellblock.jails.plugins.module_utils.bases.options import BASE, HOST
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.sets import manifest
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take
@@ -36,10 +36,7 @@ from ansible_collections.cellblock.jails.tests.unit.captures import captures
 
 PATH = "/usr/jails/basejails/r151"
 DATASET = "zroot/jails/basejails/r151"
-DEFAULTS = {
-    name: option.get("default")
-    for name, option in yaml.safe_load(module.DOCUMENTATION)["options"].items()
-}
+DEFAULTS = {name: option.get("default") for name, option in {**BASE, **HOST}.items()}
 
 
 # -- what the simulated host does not know by itself
@@ -909,29 +906,6 @@ def test_what_never_was_is_absent_already(site: Site) -> None:
 
 
 # -- the module
-
-
-def test_the_documented_options_are_the_module_s() -> None:
-    spec: dict[str, Any] = {}
-
-    class Caught(Exception):
-        pass
-
-    def catch(argument_spec: dict[str, Any], **_more: Any) -> None:
-        spec.update(argument_spec)
-        raise Caught
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "Module", catch)
-        with pytest.raises(Caught):
-            module.main()
-    own = yaml.safe_load(module.DOCUMENTATION)
-    assert "cellblock.jails.attributes.lock" in own["extends_documentation_fragment"]
-    documented = {**own["options"], **yaml.safe_load(ModuleDocFragment.LOCK)["options"]}
-    assert set(spec) == set(documented)
-    for name, option in spec.items():
-        for key in ("type", "default", "choices", "elements", "required"):
-            assert option.get(key) == documented[name].get(key), f"{name}.{key}"
 
 
 def test_every_example_is_valid(zroot: Site) -> None:

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, InputError, Refused
-from ansible_collections.cellblock.jails.plugins.modules import host_storage
+from ansible_collections.cellblock.jails.plugins.module_utils.host import storage as host_storage
 from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost
 
 

@@ -14,7 +14,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.host import listeners, services
-from ansible_collections.cellblock.jails.plugins.modules import host_services, listeners_info
+from ansible_collections.cellblock.jails.plugins.module_utils.host.options import POLICIES, SERVICES
 from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost
 
 TALK = "10.10.10.10"
@@ -23,8 +23,8 @@ TALK = "10.10.10.10"
 def wanted(*addresses: str, connection: str = "", max_sessions: int | None = None, **policies: str) -> services.Wanted:
     """The module's defaults, with what is given here instead."""
     return services.Wanted(
-        addresses, {**{name: spec["default"] for name, spec in host_services.POLICIES.items()}, **policies},
-        {daemon.name: host_services.FLAGS[daemon.flags]["default"] for daemon in services.DAEMONS if daemon.flags},
+        addresses, {**{name: spec["default"] for name, spec in POLICIES.items()}, **policies},
+        {daemon.name: SERVICES[daemon.flags]["default"] for daemon in services.DAEMONS if daemon.flags},
         max_sessions, connection,
     )
 
@@ -194,7 +194,7 @@ def test_the_connection_is_known_by_its_variable(environment: dict[str, str], ad
 # -- the proof
 
 def report(host: Host, **asked: Any) -> dict[str, Any]:
-    return listeners_info.report(host, **{"allow": [], "planned": [], "fail": False, **asked}).facts
+    return listeners.report(host, **{"allow": [], "planned": [], "fail": False, **asked}).facts
 
 
 def test_what_listens_everywhere_is_named_by_program(host: Host) -> None:

@@ -12,7 +12,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import loader_conf, rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.host import settings
-from ansible_collections.cellblock.jails.plugins.modules import host_settings
+from ansible_collections.cellblock.jails.plugins.module_utils.host.options import SETTINGS
 from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost
 
 
@@ -90,5 +90,8 @@ def test_what_cannot_be_is_refused_before_anything_is_touched(
     assert simulated.picture() == before
 
 
-def test_values_are_spelled_as_the_files_have_them() -> None:
-    assert host_settings.words({"a": True, "b": False, "c": None, "d": 3}) == {"a": "YES", "b": "NO", "c": None, "d": "3"}
+def test_values_are_spelled_as_the_files_have_them(host: Host) -> None:
+    host.write("/etc/rc.conf", 'c="old"\n')
+    options = {name: spec.get("default") for name, spec in SETTINGS.items()}
+    take(host, settings.plan_from(host, {**options, "rc_conf": {"a": True, "b": False, "c": None, "d": 3}}))
+    assert host.read("/etc/rc.conf") == 'a="YES"\nb="NO"\nd="3"\n'

@@ -1,0 +1,38 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options of networks, shared by the modules; documented in doc_fragments/host.py."""
+
+from __future__ import annotations
+
+from typing import Any, Dict
+
+Options = Dict[str, Dict[str, Any]]
+
+NETWORK: Options = {
+    "name": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "bridge": {"type": "str"},
+    "interface": {"type": "str"},
+    "uplink": {"type": "str"},
+    "vlan": {"type": "int"},
+    "ip4": {"type": "str"},
+    "ip6": {"type": "str"},
+    "net4": {"type": "str"},
+    "net6": {"type": "str"},
+    "gateway4": {"type": "str"},
+    "gateway6": {"type": "str"},
+    "nat": {"type": "bool", "default": False},
+    "via": {"type": "str"},
+    "private": {"type": "bool", "default": False},
+    "mtu": {"type": "int"},
+    "pfil_member": {"type": "bool", "default": False},
+}
+NETWORKS: Options = {
+    "networks": {"type": "list", "elements": "dict", "default": [], "options": NETWORK},
+    "prune": {"type": "bool", "default": False},
+    "fleet": {"type": "str", "default": ""},
+    "manage": {"type": "bool", "default": False},
+    "confirm_timeout": {"type": "int", "default": 60},
+    "at_boot": {"type": "bool", "default": False},
+}
