@@ -290,6 +290,11 @@ networks:
       description:
         - The MTU of the bridge and of its members.
       type: int
+    firewall:
+      description:
+        - The host's firewall that does its NAT; the same for all networks of a host.
+      type: str
+      choices: [pf, ipfw]
     pfil_member:
       description:
         - Whether the host's firewall sees what passes between members of bridges, as bandwidth of jails on an uplink
@@ -306,10 +311,19 @@ fleet:
     - A name that is hashed into the MAC addresses of jails, besides the host's and the jail's.
   type: str
   default: ''
+firewall:
+  description:
+    - The firewall of the host that translates, lets in and limits. That which its networks use already, else V(pf).
+    - With V(ipfw), all rules of networks and jails are one set of it, number 28, with the numbers 39 to 47. They go on
+      with the host's own rules, which needs C(net.inet.ip.fw.one_pass=0).
+  type: str
+  choices: [pf, ipfw]
 manage:
   description:
-    - Whether the lines that call our anchors are written into C(/etc/pf.conf), and pf is enabled, now and at boot.
-    - Enabling it locks nobody out. The connection that does it is let through, and a timer on the host disables pf
+    - Whether the firewall is enabled, now and at boot, with what calls our rules. For pf that are lines in
+      C(/etc/pf.conf); for ipfw a script in C(firewall_coscripts), and C(net.inet.ip.fw.default_to_accept) before the
+      module is loaded, since else it denies all packets of all jails.
+    - Enabling it locks nobody out. The connection that does it is let through, and a timer on the host disables it
       again unless a run that comes by a B(new) connection confirms it. C(confirm) is returned then; reset the
       connection and call the module again.
   type: bool

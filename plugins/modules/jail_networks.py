@@ -16,6 +16,7 @@ description:
   - A network is isolated, or has NAT, or an uplink. The host's address in it is the gateway of its jails.
   - The firewall of the host stays its owner's. Rules of ours stand in anchors of pf(4) below C(cellblock/), which
     C(/etc/pf.conf) must call; the module says so when it does not, or writes the lines, between marks, with O(manage).
+    With ipfw(4) they are one set, which is swapped whole (O(firewall)).
   - Moves no address over the connection that it would cut, and leaves alone what it did not make.
 author:
   - cellblock.jails contributors (@cellblock)

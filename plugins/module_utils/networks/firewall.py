@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step, write_step
 from ansible_collections.cellblock.jails.plugins.module_utils.networks import dummynet, pf
+
+OURS = (".pf", ".pipes", ".ipfw", "ipfw.rules", "ipfw.sh")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,8 @@ class Firewall:
     :param pipes: the rates of pipes.
     :param files: those of ours, by path.
     :param listeners: sockets of the host's own daemons.
+    :param kind: ``pf``, or ``ipfw``, for which ``digest`` tells the text that is loaded.
+    :param one_pass: whether ipfw lets pass what was translated or limited, in spite of its next rules.
     """
 
     running: Optional[bool] = None
@@ -31,17 +35,31 @@ class Firewall:
     pipes: Mapping[int, float] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     listeners: Sequence[Tuple[str, str, int]] = ()
+    kind: str = "pf"
+    digest: str = ""
+    one_pass: bool = False
 
 
-def observe(host: Host, listening: bool = False) -> Firewall:
+def observe(host: Host, kind: str = "pf", listening: bool = False) -> Firewall:
     """Read the firewall; a host without one is asked two questions.
 
+    :param kind: ``pf`` or ``ipfw``; where pf is not loaded, and ipfw is, that is meant.
     :param listening: whether to ask what the host's own daemons listen on.
     """
+    from ansible_collections.cellblock.jails.plugins.module_utils.networks import ipfw_host
+
     files: Dict[str, str] = {}
     for name in host.listdir(pf.FOLDER):
-        if name.endswith((".pf", ".pipes")):
+        if name.endswith(OURS):
             files[f"{pf.FOLDER}/{name}"] = host.read(f"{pf.FOLDER}/{name}") or ""
+    found = ipfw_host.observe(host) if kind == "ipfw" else _pf(host)
+    if found.running is None and kind == "pf":
+        other = ipfw_host.observe(host)
+        found = other if other.running is not None else found
+    return replace(found, files=files, listeners=_listeners(host) if listening else ())
+
+
+def _pf(host: Host) -> Firewall:
     running: Optional[bool] = None
     uncalled: Sequence[str] = (*pf.TRANSLATION, *pf.FILTER)
     digests: Mapping[str, str] = {}
@@ -51,7 +69,7 @@ def observe(host: Host, listening: bool = False) -> Firewall:
         uncalled = pf.missing(host.ask(["pfctl", "-s", "nat"]).out + host.ask(["pfctl", "-s", "rules"]).out)
         digests = pf.loaded(_anchors(host))
     pipes = dummynet.listed(host.ask(["dnctl", "pipe", "list"]).out)
-    return Firewall(running, uncalled, digests, pipes, files, _listeners(host) if listening else ())
+    return Firewall(running, uncalled, digests, pipes)
 
 
 def _anchors(host: Host) -> str:

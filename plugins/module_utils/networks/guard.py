@@ -63,16 +63,16 @@ def steps(manage: bool, patience: int, conf: Optional[str], found: firewall.Fire
     enabled = rc_conf.yes(rc_conf.values(seen.rc_text).get("pf_enable"))
     if found.running and not seen.waits:
         made += _reload(conf, wanted, found)
-        return made + ([] if enabled else _keep(seen))
+        return made + ([] if enabled else keep(seen))
     if seen.waits:
         if tuple(seen.note.get("session", ())) == seen.session and seen.session:
             plan.warnings.append("pf was enabled over this same connection: a new one has to confirm it, or it is taken back")
             return []
-        return [Step("keep the firewall: a new connection came through it", confirm), *_keep(seen)]
+        return [Step("keep the firewall: a new connection came through it", confirm), *keep(seen)]
     made.append(Step(f"enable pf for {patience} s, until a new connection confirms it" if seen.session else "enable pf",
                      lambda host: enable(host, wanted, seen.session, patience), None, pf.CONF, conf or "", wanted))
     if not seen.session:
-        return [*made, *_keep(seen)]
+        return [*made, *keep(seen)]
     plan.facts["confirm"] = patience
     return made
 
@@ -99,16 +99,17 @@ def _reload(conf: Optional[str], wanted: str, found: firewall.Firewall) -> List[
     return [Step(f"write and reload {pf.CONF}", lambda host: put(host, wanted), lambda host: put(host, conf or ""), pf.CONF, conf or "", wanted)]
 
 
-def _keep(seen: Guard) -> List[Step]:
-    changes: Dict[str, Optional[str]] = {"pf_enable": "YES"}
-    if rc_conf.yes(rc_conf.values(seen.rc_text).get("pf_enable")):
+def keep(seen: Guard, name: str = "pf_enable") -> List[Step]:
+    """Let the next boot enable it."""
+    changes: Dict[str, Optional[str]] = {name: "YES"}
+    if rc_conf.yes(rc_conf.values(seen.rc_text).get(name)):
         return []
 
     def put(host: Host, before: bool) -> None:
         text = host.read(RC_CONF) or ""
-        host.write(RC_CONF, rc_conf.edit(text, {"pf_enable": rc_conf.values(seen.rc_text).get("pf_enable")} if before else changes))
+        host.write(RC_CONF, rc_conf.edit(text, {name: rc_conf.values(seen.rc_text).get(name)} if before else changes))
 
-    return [Step(f"set pf_enable in {RC_CONF}", lambda host: put(host, False), lambda host: put(host, True), f"{RC_CONF}, pf_enable", "", "YES\n")]
+    return [Step(f"set {name} in {RC_CONF}", lambda host: put(host, False), lambda host: put(host, True), f"{RC_CONF}, {name}", "", "YES\n")]
 
 
 def enable(host: Host, wanted: str, session: Tuple[str, ...], patience: int) -> None:

@@ -30,6 +30,8 @@ class Network:
     :param ip4: the host's own address in it, with its prefix; likewise ``ip6``. "" for none.
     :param net4: its subnet; likewise ``net6``.
     :param fleet: what tells the MAC addresses of its jails from those of other fleets.
+    :param firewall: of the host: ``pf`` or ``ipfw``.
+    :param instance: the number of its NAT in ipfw, and ``nat_ip`` the address that its packets leave with; "" for that of ``via``.
     :param made: whether the bridge, or the interface, is ours to remove.
     """
 
@@ -49,6 +51,9 @@ class Network:
     private: bool = False
     mtu: int = 0
     pfil_member: bool = False
+    firewall: str = "pf"
+    instance: int = 0
+    nat_ip: str = ""
     fleet: str = ""
     made: bool = True
 
@@ -191,6 +196,12 @@ def networks_of(text: str) -> Dict[str, Network]:
         if isinstance(told, dict) and isinstance(told.get("name"), str):
             found[told["name"]] = Network(**{key: value for key, value in told.items() if key in known})
     return found
+
+
+def firewall_of(networks: Mapping[str, Network], rc_text: str) -> str:
+    """Which firewall of the host is used: ``pf`` or ``ipfw``."""
+    scripts = rc_conf.values(rc_text).get("firewall_coscripts", "")
+    return "ipfw" if "/cellblock/ipfw.sh" in scripts or any(one.firewall == "ipfw" for one in networks.values()) else "pf"
 
 
 def variables(network: Network) -> Dict[str, str]:

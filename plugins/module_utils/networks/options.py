@@ -26,12 +26,14 @@ NETWORK: Options = {
     "via": {"type": "str"},
     "private": {"type": "bool", "default": False},
     "mtu": {"type": "int"},
+    "firewall": {"type": "str", "choices": ["pf", "ipfw"]},
     "pfil_member": {"type": "bool", "default": False},
 }
 NETWORKS: Options = {
     "networks": {"type": "list", "elements": "dict", "default": [], "options": NETWORK},
     "prune": {"type": "bool", "default": False},
     "fleet": {"type": "str", "default": ""},
+    "firewall": {"type": "str", "choices": ["pf", "ipfw"]},
     "manage": {"type": "bool", "default": False},
     "confirm_timeout": {"type": "int", "default": 60},
     "at_boot": {"type": "bool", "default": False},

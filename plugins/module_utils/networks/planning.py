@@ -14,11 +14,14 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import CONF_DIR, rc_groups, read_mark
-from ansible_collections.cellblock.jails.plugins.module_utils.networks import firewall, guard, pf
+from ansible_collections.cellblock.jails.plugins.module_utils.networks import firewall, guard, ipfw, ipfw_host, pf
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.join import joins_of
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.links import Link, links
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.live import live
-from ansible_collections.cellblock.jails.plugins.module_utils.networks.model import MARK, Network, check_networks, network_from, networks_of, variables, word
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.model import (
+    MARK, Network, check_networks, firewall_of, network_from, networks_of, variables, word,
+)
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.names import unit
 
 RC_CONF = "/etc/rc.conf"
 SYSCTL_CONF = "/etc/sysctl.conf"
@@ -34,6 +37,7 @@ class Request:
     :param whole: whether networks of ours that are not named go.
     :param manage: whether pf.conf, and enabling pf, are ours.
     :param at_boot: whether an address moves from an uplink to its bridge at the next boot.
+    :param firewall: of the host, ``pf`` or ``ipfw``; "" for that which it uses.
     """
 
     networks: Sequence[Network] = ()
@@ -42,6 +46,7 @@ class Request:
     manage: bool = False
     at_boot: bool = False
     patience: int = 60
+    firewall: str = ""
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any]) -> Request:
@@ -56,7 +61,12 @@ class Request:
         patience = int(options.get("confirm_timeout") or 60)
         if not 10 <= patience <= 3600:
             raise InputError(f"{patience} s are no time to confirm in", "confirm_timeout", "10 to 3600")
-        return cls(found, absent, bool(options.get("prune")), bool(options.get("manage")), bool(options.get("at_boot")), patience)
+        kinds = {str(one["firewall"]) for one in given if one.get("firewall")} | ({str(options["firewall"])} if options.get("firewall") else set())
+        if len(kinds) > 1:
+            raise InputError("pf and ipfw are both declared", "firewall", "Let one firewall do it for all networks of a host")
+        return cls(
+            found, absent, bool(options.get("prune")), bool(options.get("manage")), bool(options.get("at_boot")), patience, next(iter(kinds), ""),
+        )
 
 
 @dataclass
@@ -71,6 +81,8 @@ class Seen:
     way_out: str = ""
     pf_conf: Optional[str] = None
     firewall: firewall.Firewall = firewall.Firewall()
+    instances: Set[int] = field(default_factory=set)  # of ipfw's NAT, which ports of jails have
+    loader_conf: Optional[str] = None
     guard: guard.Guard = guard.Guard()
 
 
@@ -84,11 +96,12 @@ def observe(host: Host, request: Request) -> Seen:
     for name, facts in _marks(host, seen.rc_text).items():
         for member in joins_of(facts):
             users.setdefault(member.network, []).append(name)
+        seen.instances |= set(((facts.get("traffic") or {}).get("nats") or {}).values())
     seen.users = users
     if any(network.nat and not network.via for network in request.networks):
         seen.way_out = host.ask(["route", "-n", "get", "default"]).out.partition("interface: ")[2].split("\n")[0].strip()
-    seen.pf_conf = host.read(pf.CONF)
-    seen.firewall = firewall.observe(host)
+    seen.pf_conf, seen.loader_conf = host.read(pf.CONF), host.read(ipfw_host.LOADER_CONF)
+    seen.firewall = firewall.observe(host, request.firewall or firewall_of(networks_of(seen.rc_text), seen.rc_text))
     seen.guard = guard.observe(host)
     return seen
 
@@ -113,14 +126,17 @@ def plan(host: Host, request: Request) -> Plan:
 def decide(request: Request, seen: Seen) -> Plan:
     """The plan."""
     had = networks_of(seen.rc_text)
+    kind = request.firewall or firewall_of(had, seen.rc_text)
     taken = {one.device for one in [*had.values(), *request.networks]} | set(seen.links)
     taken |= set(rc_conf.values(seen.rc_text).get("cloned_interfaces", "").split())
-    wanted = [_settled(network, had.get(network.name), taken, seen) for network in request.networks]
+    wanted = [_settled(replace(network, firewall=kind), had.get(network.name), taken, seen) for network in request.networks]
     named = {network.name for network in wanted} | set(request.absent)
     kept = [network for name, network in had.items() if name not in named and not request.whole]
     gone = [network for name, network in had.items() if name not in {one.name for one in [*wanted, *kept]}]
     after = [*kept, *wanted]
     check_networks(after)
+    if any(network.firewall != kind for network in had.values()):
+        raise Refused(f"its networks use {'pf' if kind == 'ipfw' else 'ipfw'}", "firewall", "Take them away first, then declare them anew")
     made = Plan()
     moves: List[str] = []
     for network in wanted:
@@ -135,9 +151,12 @@ def decide(request: Request, seen: Seen) -> Plan:
         if network.name not in moves:
             made.before += live(had.get(network.name), network, seen.links)
     made.before += _kernel(after, seen)
-    made.before += _rules(after, gone, seen)
-    if any(network.nat for network in after) or request.manage:
-        made.before += guard.steps(request.manage, request.patience, seen.pf_conf, seen.firewall, seen.guard, made)
+    if kind == "ipfw":
+        made.before += _fragments(after, gone, request, seen, made)
+    else:
+        made.before += _rules(after, gone, seen)
+        if any(network.nat for network in after) or request.manage:
+            made.before += guard.steps(request.manage, request.patience, seen.pf_conf, seen.firewall, seen.guard, made)
     made.facts["reboot"] = [f"the address of {network.uplink} moves to {network.bridge}" for network in wanted if network.name in moves]
     made.facts["networks"] = {network.name: {"device": network.device, "subnet": network.net4 or network.net6, "via": network.via} for network in after}
     return made
@@ -153,9 +172,23 @@ def _settled(network: Network, old: Optional[Network], taken: Set[str], seen: Se
         if not seen.way_out:
             raise InputError("no default route tells where NAT goes out", f"network {network.name}", "Name the interface in via")
         network = replace(network, via=seen.way_out)
+    if network.nat and network.firewall == "ipfw":
+        network = _instance(network, old, seen)
     if old is not None and old.device == network.device:
         return replace(network, made=old.made)
     return replace(network, made=network.device not in seen.links)
+
+
+def _instance(network: Network, old: Optional[Network], seen: Seen) -> Network:
+    """Its NAT in ipfw: a number, and the address of its way out, which jails' aliases would take from it, unless DHCP may change it."""
+    number = old.instance if old is not None and old.instance else 0
+    if not number:
+        number = unit(seen.instances, ipfw.INSTANCES, f"network {network.name}")
+        seen.instances.add(number)
+    link, words = seen.links.get(network.via), rc_conf.values(seen.rc_text).get(f"ifconfig_{word(network.via)}", "")
+    there = [address.partition("/")[0] for address in (link.addresses if link is not None else ()) if ":" not in address]
+    kept = [old.nat_ip] if old is not None and old.nat_ip in there else there[:1]
+    return replace(network, instance=number, nat_ip="" if "DHCP" in words.upper() else "".join(kept))
 
 
 def _check_host(network: Network, old: Optional[Network], request: Request, seen: Seen, devices: Set[str]) -> List[str]:
@@ -280,4 +313,15 @@ def _rules(after: Sequence[Network], gone: Sequence[Network], seen: Seen) -> Lis
         anchor = pf.network_anchor(name)
         steps += write_step(pf.path(anchor), seen.firewall.files.get(pf.path(anchor)), rules or None)
         steps += firewall.load_step(anchor, seen.firewall, rules)
+    return steps
+
+
+def _fragments(after: Sequence[Network], gone: Sequence[Network], request: Request, seen: Seen, made: Plan) -> List[Step]:
+    """ipfw: the fragments of networks, and all rules with those of jails."""
+    changes: Dict[str, Optional[str]] = {ipfw.path(pf.network_anchor(one.name)): None for one in gone}
+    changes.update((ipfw.path(pf.network_anchor(one.name)), ipfw.of_network(one) or None) for one in after)
+    steps = [step for path, text in changes.items() for step in write_step(path, seen.firewall.files.get(path), text)]
+    texts = ipfw_host.fragments(seen.firewall, changes)
+    if texts or request.manage or seen.firewall.digest or seen.firewall.files.get(ipfw.SCRIPT):
+        steps += ipfw_host.steps(request.manage, request.patience, seen.firewall, seen.guard, texts, seen.loader_conf, made)
     return steps

@@ -16,11 +16,11 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition i
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene
-from ansible_collections.cellblock.jails.plugins.module_utils.networks import dummynet, firewall, pf
+from ansible_collections.cellblock.jails.plugins.module_utils.networks import dummynet, firewall, ipfw, pf
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.aspect import joins_in, known_networks
-from ansible_collections.cellblock.jails.plugins.module_utils.networks.model import Network
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.model import Network, firewall_of, networks_of
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.names import unit
-from ansible_collections.cellblock.jails.plugins.module_utils.networks.traffic import BANDWIDTH, PORTS, Bandwidth, Port, bandwidth_from, check_ports, ports_from
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.traffic import BANDWIDTH, PORTS, Bandwidth, Port, bandwidth_from, check_ports, port_of, ports_from
 
 
 @dataclass(frozen=True)
@@ -51,24 +51,29 @@ class Rules(Aspect):
 
     def observe(self, host: Host, seen: Observed, jails: Sequence[Jail]) -> None:
         """The firewall, in five questions for any number of jails."""
-        seen.own[self.name] = firewall.observe(host, any(jail.own.get(self.name) for jail in jails))
+        kind = firewall_of(networks_of(seen.rc_conf), seen.rc_conf)
+        seen.own[self.name] = firewall.observe(host, kind, any(jail.own.get(self.name) for jail in jails))
 
     def check_host(self, scene: Scene) -> None:
         """No port is wanted twice; the firewall is there, and asks our anchors."""
         wanted = {jail.name: jail.own[self.name] for jail in scene.jails if self.name in jail.own and jail.state != "absent"}
         found: firewall.Firewall = scene.seen.own[self.name]
         own = {jail.name: _own_addresses(jail) for jail in scene.jails}
-        check_ports({name: traffic.ports for name, traffic in wanted.items()}, found.listeners, own)
+        declared = {jail.name for jail in scene.jails}
+        others = {name: [port_of(told) for told in _traffic(facts).get("ports", ())] for name, facts in scene.marks.items() if name not in declared}
+        check_ports({**others, **{name: traffic.ports for name, traffic in wanted.items()}}, found.listeners if wanted else (), own, set(others))
         if not wanted or scene.request.assume.get("networks"):
             return
         if found.running is None:
             raise InputError(
-                f"pf(4) is not loaded, and ports and bandwidth of {', '.join(wanted)} need it", "firewall",
-                "Let jail_networks manage it (firewall: pf, manage: true), or load it by host_prepare_kernel_modules",
+                f"{found.kind}(4) is not loaded, and ports and bandwidth of {', '.join(wanted)} need it", "firewall",
+                f"Let jail_networks manage it (firewall: {found.kind}, manage: true), or load it by host_prepare_kernel_modules",
             )
+        if found.one_pass:
+            raise InputError(f"{ipfw.ONE_PASS} is 1: what a port lets in would pass by the host's own rules", "firewall", "Set it to 0, or manage: true")
         if not found.running:
-            scene.warnings.append("pf is loaded but not enabled: no port is open and no bandwidth is limited until it is")
-        if found.uncalled:
+            scene.warnings.append(f"{found.kind} is loaded but not enabled: no port is open and no bandwidth is limited until it is")
+        if found.uncalled and found.kind == "pf":
             scene.warnings.append(
                 f"{pf.CONF} as it is loaded does not call the anchors of jails, their rules do nothing. It lacks: {'; '.join(found.uncalled)}"
             )
@@ -79,6 +84,11 @@ class Rules(Aspect):
         if traffic is None:
             return
         pipes = _pipes(scene, jail, old) if traffic.bandwidth != Bandwidth() else (0, 0)
+        told = [port.told() for port in traffic.ports]
+        draft.meta["traffic"] = {"ports": told, **({"pipe": pipes[0]} if pipes[0] else {})}
+        if scene.seen.own[self.name].kind == "ipfw":  # all rules are loaded at once, and by rc.d/ipfw at boot
+            draft.meta["traffic"].update({"nats": _nats_of(scene, jail, old)} if told else {})
+            return
         anchor = pf.jail_anchor(jail.name)
         before = ["/sbin/kldload -n pf"]
         after = [f"{pf.LOAD}{anchor} -f /dev/null", f"/sbin/pfctl -q -k label -k {pf.label(jail.name, '')[:-1]}"]
@@ -90,7 +100,6 @@ class Rules(Aspect):
         before.append(f"{pf.LOAD}{anchor} -f {pf.path(anchor)}")
         draft.params["exec.prestart"] = [*draft.params.get("exec.prestart", []), *before]
         draft.params["exec.poststop"] = [*draft.params.get("exec.poststop", []), *after]
-        draft.meta["traffic"] = {"ports": [port.told() for port in traffic.ports], **({"pipe": pipes[0]} if pipes[0] else {})}
 
     def check(self, change: Change) -> None:
         """Addresses must be there, and bridged packets must be seen."""
@@ -120,19 +129,15 @@ class Rules(Aspect):
 
     def prepare(self, change: Change) -> List[Step]:
         """The files that hooks load."""
-        traffic, name = change.jail.own.get(self.name), change.jail.name
-        files: Mapping[str, str] = change.scene.seen.own[self.name].files
-        rules, pipes = _texts(change)
+        traffic = change.jail.own.get(self.name)
         if traffic is None and not _had(change):
             return []
-        return [
-            *write_step(pf.path(pf.jail_anchor(name)), files.get(pf.path(pf.jail_anchor(name))), rules or None),
-            *write_step(_pipes_path(name), files.get(_pipes_path(name)), pipes or None),
-        ]
+        files: Mapping[str, str] = change.scene.seen.own[self.name].files
+        return [step for path, text in _wanted(change).items() for step in write_step(path, files.get(path), text or None)]
 
     def alter(self, change: Change) -> List[Step]:
         """Change the rules of a running jail in one transaction; what a port let in ends with it."""
-        if change.jail.own.get(self.name) is None and not _had(change):
+        if (change.jail.own.get(self.name) is None and not _had(change)) or change.scene.seen.own[self.name].kind == "ipfw":
             return []
         return firewall.alter(change.jail.name, change.scene.seen.own[self.name], *_texts(change), _ended(change), _dropped(change))
 
@@ -141,18 +146,39 @@ class Rules(Aspect):
         if not _had(change):
             return []
         name, found = change.jail.name, change.scene.seen.own[self.name]
-        steps = firewall.forget(name, found, _dropped(change, True)) if change.running is None else []
-        return [*steps, *firewall.drop_files((pf.path(pf.jail_anchor(name)), _pipes_path(name)), found)]
+        steps = firewall.forget(name, found, _dropped(change, True)) if change.running is None and found.kind == "pf" else []
+        return [*steps, *firewall.drop_files(_paths(name), found)]
 
     def settle(self, scene: Scene, changes: Sequence[Change], failed: FrozenSet[str], files: Any) -> List[Step]:
-        """A creation that failed leaves no file."""
+        """A creation that failed leaves no file. All rules of ipfw are loaded as they are for what stands."""
         lost = [change.jail.name for change in changes if change.jail.name in failed and change.is_new and self.name in change.jail.own]
-        paths = [path for name in lost for path in (pf.path(pf.jail_anchor(name)), _pipes_path(name))]
-        return [firewall.drop_made(paths)] if paths else []
+        paths = [path for name in lost for path in _paths(name)]
+        steps = [firewall.drop_made(paths)] if paths else []
+        found: firewall.Firewall = scene.seen.own[self.name]
+        if found.kind == "pf":
+            return steps
+        from ansible_collections.cellblock.jails.plugins.module_utils.networks import ipfw_host
+
+        texts: Dict[str, Optional[str]] = {}
+        for change in changes:
+            path = ipfw.path(pf.jail_anchor(change.jail.name))
+            if change.jail.name not in failed:
+                texts[path] = None if change.jail.state == "absent" or change.wanted is None else _wanted(change)[path]
+            elif change.is_new:
+                texts[path] = None
+        return [*steps, *ipfw_host.whole(found, ipfw_host.fragments(found, texts))]
 
 
 def _pipes_path(name: str) -> str:
     return f"{pf.FOLDER}/{pf.jail_anchor(name)}.pipes"
+
+
+def _paths(name: str) -> Sequence[str]:
+    return (pf.path(pf.jail_anchor(name)), _pipes_path(name), ipfw.path(pf.jail_anchor(name)))
+
+
+def _traffic(facts: Mapping[str, Any]) -> Mapping[str, Any]:
+    return facts.get("traffic") or {}
 
 
 def _had(change: Change) -> Mapping[str, Any]:
@@ -202,6 +228,36 @@ def _subject(change: Change) -> pf.Subject:
     if change.jail.own["traffic"].bandwidth == Bandwidth():
         return pf.Subject(change.jail.name, tuple(device), device, networks)
     return pf.Subject(change.jail.name, tuple(device), device, networks, _pipes(change.scene, change.jail, change.old))
+
+
+def _nats_of(scene: Scene, jail: Jail, old: Optional[Definition]) -> Dict[str, int]:
+    """The instance of ipfw's NAT of each port: that which it has, or one that is free."""
+    given: Dict[str, Dict[str, int]] = scene.seen.own.setdefault("nats", {})
+    if jail.name not in given:
+        had = _traffic(old.meta if old is not None else {}).get("nats") or {}
+        taken = {network.instance for network in known_networks(scene).values()} | {number for nats in given.values() for number in nats.values()}
+        for name, facts in scene.marks.items():
+            taken |= set((_traffic(facts).get("nats") or {}).values()) if name != jail.name else set()
+        mine: Dict[str, int] = {}
+        for port in jail.own["traffic"].ports:
+            told = port.told()
+            mine[told] = had[told] if told in had and had[told] not in taken else unit(taken | set(had.values()), ipfw.INSTANCES, jail.name, told)
+            taken.add(mine[told])
+        given[jail.name] = mine
+    return given[jail.name]
+
+
+def _wanted(change: Change) -> Dict[str, str]:
+    """The files of a jail that stays; "" for none."""
+    found = dict.fromkeys(_paths(change.jail.name), "")
+    traffic: Optional[Traffic] = change.jail.own.get("traffic")
+    pf_path, pipes_path, ipfw_path = _paths(change.jail.name)
+    if traffic is not None and change.scene.seen.own["traffic"].kind == "ipfw":
+        nats = _nats_of(change.scene, change.jail, change.old)
+        found[ipfw_path] = ipfw.of_jail(_subject(change), traffic.ports, traffic.bandwidth, _host_addresses(change.scene), nats)
+    else:
+        found[pf_path], found[pipes_path] = _texts(change)
+    return found
 
 
 def _texts(change: Change) -> Tuple[str, str]:

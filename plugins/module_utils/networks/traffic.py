@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import INTERFACE
@@ -77,6 +77,13 @@ class Bandwidth:
 
     to_jail: int = 0
     from_jail: int = 0
+
+
+def port_of(told: str) -> Port:
+    """A port as it is told in a mark, as far as it is told."""
+    proto, address, numbers = told.split("/")
+    first, _dash, last = numbers.replace(":", "-").partition("-")
+    return Port(proto, int(first), int(last or first), int(first), address)
 
 
 def ports_from(given: Sequence[Mapping[str, Any]], where: str) -> Tuple[Port, ...]:
@@ -155,11 +162,13 @@ def _rate(text: Any, where: str) -> int:
 
 def check_ports(
     ports: Mapping[str, Sequence[Port]], listeners: Sequence[Tuple[str, str, int]] = (), own: Optional[Mapping[str, Sequence[str]]] = None,
+    standing: Collection[str] = (),
 ) -> None:
     """No two jails of a host, and no jail and a daemon of the host, want the same port of the same address.
 
     :param ports: by jail.
     :param listeners: sockets of the host's own daemons: protocol, address (* for all), port.
+    :param standing: the jails that are not declared now; they come first, and of them nothing is asked.
     :param own: by jail, the addresses that are its own: a daemon that listens on all is not asked there.
     """
     placed: List[Tuple[str, Port]] = []
@@ -168,6 +177,9 @@ def check_ports(
             for other, taken in placed:
                 if other != jail and taken.meets(port):
                     raise InputError(f"{port.told()} is a port of jail {other} too", f"jail {jail}, ports", "Give each its own address or port")
+            placed.append((jail, port))
+            if jail in standing:
+                continue
             shared = port.address not in (own or {}).get(jail, ())
             for proto, address, number in listeners:
                 meets = address == port.address or (address == "*" and shared)
@@ -176,4 +188,3 @@ def check_ports(
                         f"a daemon of the host listens on {proto}/{address}/{number}", f"jail {jail}, ports",
                         "Move the daemon with host_prepare, or choose another port",
                     )
-            placed.append((jail, port))

@@ -182,7 +182,7 @@ def boot(host: SimulatedHost, variables: Mapping[str, str]) -> None:
     """What rc(8) does of networks before jails: interfaces made by ifconfig(8) are gone, those of rc.conf are made."""
     for name in [name for name, link in host.state.get("links", {}).items() if link.get("made")]:
         host.state["interfaces"].pop(name, None)
-    for key in ("links", "groups", "moved", "pipes", "timers"):
+    for key in ("links", "groups", "moved", "pipes", "timers", "ipfw"):
         host.state.pop(key, None)
     host.state.pop("pf", None)
     for name in variables.get("cloned_interfaces", "").split():
@@ -194,6 +194,8 @@ def boot(host: SimulatedHost, variables: Mapping[str, str]) -> None:
                     host.run(["ifconfig", name, *words.split()])
     for name, variable in (("net.inet.ip.forwarding", "gateway_enable"), ("net.inet6.ip6.forwarding", "ipv6_gateway_enable")):
         host.state["sysctl"][name] = "1" if variables.get(variable) == "YES" else "0"
+    if variables.get("firewall_enable") == "YES":
+        host.run(["service", "ipfw", "start"])
     if variables.get("pf_enable") == "YES":
         host.run(["kldload", "-n", "pf"])
         host.run(["pfctl", "-f", "/etc/pf.conf"])

@@ -11,7 +11,7 @@ from typing import Any, Dict, List, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, rc_conf
 
 from ..core import Refusal, SimulatedHost, tool
-from . import firewall, rc_jail
+from . import firewall, ipfw, rc_jail
 
 Answer = Tuple[int, str, str]
 
@@ -48,6 +48,8 @@ def service(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     verb = re.sub("^(one|quiet|force)", "", asked)
     if name == "jail":
         return rc_jail.service(host, asked, args[2:])
+    if name == "ipfw" and verb == "start":
+        return ipfw.start(host, rc(host))
     if name == "devfs":
         load_rulesets(host)
         return 0, "", ""
@@ -168,6 +170,8 @@ def kld(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
         lines = [f"{number:2}    1 0xffffffff80200000   1f3c600 {name}\n" for number, name in enumerate(["kernel", *[f"{one}.ko" for one in loaded]], 1)]
         return 0, "Id Refs Address                Size Name\n" + "".join(lines), ""
     host.state["modules"] = [*loaded, *[name for name in names if name not in loaded]]
+    if "ipfw" in names and "ipfw" not in loaded:
+        ipfw.loaded(host)
     return 0, "", ""
 
 
@@ -233,6 +237,7 @@ def reboot(host: SimulatedHost) -> None:
     if racct:
         state["sysctl"]["kern.racct.enable"] = racct.group(1)
     load_rulesets(host)
+    state["kenv"] = dict(tunables)
     firewall.boot(host, rc(host))
     state["rctl"] = []
     rules = host.real("/etc/rctl.conf")
