@@ -62,7 +62,8 @@ def of_jail(
         on = port.interface or host_interfaces.get(port.address, "")
         if target != port.address:
             instance = instances[port.told()]
-            configs.append(f"nat {instance} config ip {port.address} redirect_port {port.proto} {target}:{_dashed(port.inner)} {port.address}:{_dashed(port.outer)}")
+            ends = f"{target}:{_dashed(port.inner)} {port.address}:{_dashed(port.outer)}"
+            configs.append(f"nat {instance} config ip {port.address} redirect_port {port.proto} {ends}")
             more, translated = _translated(subject, port, target, on, instance)
             configs += more
             rules += translated

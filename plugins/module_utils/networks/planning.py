@@ -19,7 +19,14 @@ from ansible_collections.cellblock.jails.plugins.module_utils.networks.join impo
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.links import Link, links
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.live import live
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.model import (
-    MARK, Network, check_networks, firewall_of, network_from, networks_of, variables, word,
+    MARK,
+    Network,
+    check_networks,
+    firewall_of,
+    network_from,
+    networks_of,
+    variables,
+    word,
 )
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.names import unit
 

@@ -20,7 +20,16 @@ from ansible_collections.cellblock.jails.plugins.module_utils.networks import du
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.aspect import joins_in, known_networks
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.model import Network, firewall_of, networks_of
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.names import unit
-from ansible_collections.cellblock.jails.plugins.module_utils.networks.traffic import BANDWIDTH, PORTS, Bandwidth, Port, bandwidth_from, check_ports, port_of, ports_from
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.traffic import (
+    BANDWIDTH,
+    PORTS,
+    Bandwidth,
+    Port,
+    bandwidth_from,
+    check_ports,
+    port_of,
+    ports_from,
+)
 
 
 @dataclass(frozen=True)
