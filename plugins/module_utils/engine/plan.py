@@ -43,11 +43,14 @@ class Lane:
     :param name: the subject.
     :param steps: its steps.
     :param needs: the lanes that must have ended well before this one starts.
+    :param first: what goes down before what it needs goes down, such as its stop: taken in the reverse order
+        of ``needs``, before ``steps``, and undone when those fail or cannot begin.
     """
 
     name: str
     steps: Sequence[Step]
     needs: Sequence[str] = ()
+    first: Sequence[Step] = ()
 
 
 @dataclass
@@ -95,6 +98,7 @@ class Plan:
 
     def _subjects(self) -> Iterator[Tuple[str, Step]]:
         yield from (("", step) for step in self.before)
+        yield from ((lane.name, step) for lane in reversed(self.lanes) for step in lane.first)
         yield from ((lane.name, step) for lane in self.lanes for step in lane.steps)
         yield from (("", step) for step in (self.settle(frozenset()) if self.settled is None else self.settled))
         yield from ((lane.name, step) for lane in self.inside for step in lane.steps)

@@ -13,11 +13,31 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import
 
 
 def lanes(scene: Scene, changes: Sequence[Change]) -> List[Lane]:
-    """Removals last and children before parents; what starts, in its order."""
+    """Removals last, children before parents, and in the reverse of the order of boot; what starts, in its order.
+
+    Of jails that stop and depend on each other, the dependants go down first and come up last.
+    """
     leaving = [change for change in changes if change.jail.state == "absent"]
     staying = [change for change in changes if change.jail.state != "absent"]
-    ordered = staying + sorted(leaving, key=lambda change: -change.jail.name.count("."))
-    return [Lane(change.jail.name, change.steps, _needs(scene, change.jail)) for change in ordered]
+    boot = {name: place for place, name in enumerate(scene.seen.rc.get("jail_list", "").split())}
+    leaving.sort(key=lambda change: (-change.jail.name.count("."), -boot.get(change.jail.name, -1)))
+    lanes_of = [Lane(change.jail.name, change.steps, _needs(scene, change.jail)) for change in leaving]
+    return [*_down_and_up([_lane(scene, change) for change in staying]), *lanes_of]
+
+
+def _lane(scene: Scene, change: Change) -> Lane:
+    """All that a jail does before it is down goes first, for now."""
+    stop = next((place for place, step in enumerate(change.steps) if step.what == "stop"), -1) + 1
+    return Lane(change.jail.name, change.steps[stop:], _needs(scene, change.jail), change.steps[:stop])
+
+
+def _down_and_up(staying: Sequence[Lane]) -> List[Lane]:
+    """Only where dependants stop too must a stop go first; elsewhere each jail is down as shortly as can be."""
+    stopping = {lane.name for lane in staying if lane.first}
+    apart = {
+        name for lane in staying if lane.first for need in lane.needs if need in stopping for name in (lane.name, need)
+    }
+    return [lane if lane.name in apart else Lane(lane.name, [*lane.first, *lane.steps], lane.needs) for lane in staying]
 
 
 def _needs(scene: Scene, jail: Jail) -> Tuple[str, ...]:
