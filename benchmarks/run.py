@@ -71,7 +71,7 @@ class Bench:
 
     def bring(self, declared: List[Dict[str, Any]]) -> float:
         """Have just these jails."""
-        where = {"storage_path": self.asked.path, "storage_dataset": self.asked.dataset, "prune": True}
+        where = {"storage_path": self.asked.path, "storage_dataset": self.asked.dataset, "prune": True, "prune_share": 100}
         return self.module("cellblock.jails.jails", {"jails": declared, **where})
 
     def floor(self, number: int) -> float:

@@ -26,6 +26,12 @@ options:
         clones, children or snapshots. Jails made by others always stay.
     type: bool
     default: false
+  prune_share:
+    description:
+      - The most of the host's managed jails that O(prune) may remove in one run, in percent. What is more is refused by
+        name, since it looks like a list that came out too short; up to three jails may always go. V(100) lets all go.
+    type: int
+    default: 50
   boot_style:
     description:
       - How jails that say nothing of their own are defined, see O(jails[].boot_style).
@@ -124,6 +130,7 @@ def main() -> None:
         argument_spec={
             "jails": {"type": "list", "elements": "dict", "required": True, "options": options.JAIL},
             "prune": {"type": "bool", "default": False},
+            "prune_share": {"type": "int", "default": 50},
             "boot_style": {"type": "str", "choices": ["jail_conf", "rc_conf"], "default": "jail_conf"},
             **options.HOST,
         },

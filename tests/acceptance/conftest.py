@@ -81,7 +81,7 @@ def machine(storage: str, remote: Optional[Remote], tmp_path: Path) -> Iterator[
     found: Machine = remote if remote is not None else Simulated(tmp_path / "host", storage)
     before = found.picture()
     yield found
-    left = found.jails([], prune=True)["steps"]
+    left = found.jails([], prune=True, prune_share=100)["steps"]
     after = found.picture()
     for path in WATCHED:
         if before[path] != after[path]:

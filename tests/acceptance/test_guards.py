@@ -30,6 +30,20 @@ def test_an_address_that_the_host_had_before_stays(machine: Machine) -> None:
         machine.run("ifconfig", machine.interface, "inet", "10.99.0.20", "-alias")
 
 
+def test_a_list_that_came_out_empty_removes_nothing(machine: Machine) -> None:
+    jails = [machine.web(name=f"cb{number}", ip4=[], state="stopped") for number in range(6)]
+    machine.jails(jails)
+    with pytest.raises(Failed, match=r"6 of the 6 managed jails of this host, more than 50 %: cb0, cb1, .*prune_share to 100"):
+        machine.jails([], prune=True)
+    with pytest.raises(Failed, match="5 of the 6"):
+        machine.jails(jails[:1], prune=True, prune_share=80)
+    assert len(machine.jails(jails[:2], prune=True)["jails"]) == 6
+    assert len(machine.jails(jails, check=True)["steps"]) > 0
+    machine.jails(jails)
+    machine.jails([], prune=True, prune_share=100)
+    assert machine.jails([], prune=True)["steps"] == []
+
+
 @pytest.mark.parametrize("state", ["started", "absent"])
 def test_a_foreign_jail_is_refused_with_the_reason(machine: Machine, state: str) -> None:
     conf = "/etc/jail.conf.d/cbweb.conf"

@@ -174,7 +174,7 @@ def test_mounts_of_every_kind_and_with_spaces(machine: Machine) -> None:
         machine.jails([{**declared[0], "state": "stopped"}])
         assert not points & machine.mounted()
         machine.jails([{**declared[0], "state": "started"}])
-        machine.jails([], prune=True)
+        machine.jails([], prune=True, prune_share=100)
         assert machine.read(f"{source}/file") == "seen"
     finally:
         machine.run("rm", "-r", source)

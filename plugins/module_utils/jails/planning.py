@@ -23,6 +23,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.lanes import
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail, needs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import observe
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.ownership import refuse_foreign
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.pruning import pruned
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry import concerned
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.request import Request
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene, SharedFiles
@@ -34,11 +35,8 @@ def plan(host: Host, request: Request) -> Plan:
     :raises CellblockError: when the request cannot be met; nothing has been touched.
     """
     seen = observe(host, request.jails, request.storage_path, request.storage_dataset)
-    jails, marks = list(request.jails), seen.marks()
-    if request.prune:
-        declared = {jail.name for jail in jails}
-        jails += [Jail(name, "absent") for name in sorted(marks) if name not in declared]
-    return Planner(Scene(request, seen, jails, marks)).plan()
+    marks = seen.marks()
+    return Planner(Scene(request, seen, [*request.jails, *pruned(request, marks)], marks)).plan()
 
 
 class Planner:
