@@ -338,7 +338,7 @@ def test_many_jails_in_one_call(machine: Machine, number: int) -> None:
     machine.jails(declared, parallel=4)
     assert len(machine.running()) == number
     assert machine.jails(declared)["steps"] == []
-    machine.jails(declared[:1], prune=True)
+    machine.jails(declared[:1], prune=True, prune_share=100)
     assert list(machine.running()) == ["cb0"]
 
 
