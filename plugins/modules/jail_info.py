@@ -94,13 +94,14 @@ jails:
     boot_differs: {description: "The parameters that a boot gives it otherwise than its definition, by defaults of C(/etc/jail.conf).", type: dict}
     depend: {description: The jails it depends on., type: list}
     root: {description: "Its root: kind, dataset, size and quota in bytes, origin.", type: dict}
-    base: {description: "Its base: name and userland version.", type: dict}
+    base: {description: "Its base: name, userland version, and its end of life in seconds since 1970 where the host knows it.", type: dict}
     mounts: {description: What is mounted below its root., type: list}
     limits: {description: Its rules as C(rctl) lists them., type: list}
     usage: {description: What it uses as C(rctl -u) tells., type: dict}
     console_log: {description: Where its console's words are., type: str}
     drift: {description: Where the running jail is not as its file says., type: list}
     restart_waits: {description: What only a restart would bring., type: list}
+    upgrade: {description: "Its last upgrade by jail_upgrade: what it was and became, when, how it went, and whether a rollback is possible.", type: dict}
 """
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host

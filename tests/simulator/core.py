@@ -225,5 +225,5 @@ class SimulatedHost:
 
 
 # The tools register themselves.
-for family in ("cpusets", "files", "firewall", "ipfw", "jails", "network", "processes", "system", "zfs"):
+for family in ("cpusets", "files", "firewall", "ipfw", "jails", "network", "processes", "system", "upgrades", "zfs"):
     importlib.import_module(f"{__package__}.tools.{family}")

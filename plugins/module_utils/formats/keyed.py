@@ -149,7 +149,8 @@ def _members(old: str, new: str, ours: str) -> str:
 
 def _capabilities(old: str, new: str, ours: str, prefer: Optional[str]) -> Optional[str]:
     """One after another, as login.conf(5) has them: by what is before their ``=``, ``#`` or ``@``."""
-    heads, sides = zip(*(_split_record(text) for text in (old, new, ours)))
+    records = [_split_record(text) for text in (old, new, ours)]
+    sides = [capabilities for _head, capabilities in records]
     names = dict.fromkeys([*sides[2], *sides[1]])
     found = []
     for name in names:
@@ -159,7 +160,7 @@ def _capabilities(old: str, new: str, ours: str, prefer: Optional[str]) -> Optio
             found += [one] if one is not None else []
         else:
             return None
-    head = merge3(*heads, prefer=prefer)
+    head = merge3(records[0][0], records[1][0], records[2][0], prefer)
     return head.text + ":\\\n" + "".join(f"\t:{one}:\\\n" for one in found).rstrip("\\\n") + "\n" if not head.hunks else None
 
 

@@ -27,6 +27,7 @@ def gather(host: Host, storage_path: str, dataset: Optional[str], sizes: bool) -
     :param sizes: also measure plain directories, which reads every inode of theirs.
     """
     seen = observe(host, [], storage_path, dataset)
+    seen.own["ends"] = _ends_of_life(host)
     ours = seen.ours()
     parsed = {conf_path(name): [{"name": name, "params": one.params}] for name, one in ours.items() if one.style == "jail_conf"}
     booting = next_boot.predict(seen.variables.values, seen.boot_files.put({}, parsed))
@@ -80,12 +81,13 @@ def _jail(
         **_boot(name, ours, booting),
         "depend": list(facts.get("depend") or []),
         "root": _root(seen, name, facts, dataset),
-        "base": _base(host, facts, path, storage_path, versions),
+        "base": _base(host, seen, facts, path, storage_path, versions),
         "mounts": [asdict(mount) for mount in seen.mounted_below(path)] if len(path) > 1 else [],
         "limits": sorted(rule for rule in seen.rules or () if rule.startswith(f"jail:{name}:")),
         "console_log": _last(ours, "exec.consolelog") or None,
         "drift": [*_drift(seen, ours, kernel), *_cpu_drift(seen, ours, kernel)],
         "restart_waits": _waits(seen, ours, kernel),
+        "upgrade": _upgrade(host, seen, facts),
     }
 
 
@@ -100,6 +102,17 @@ def _boot(name: str, ours: Optional[Definition], booting: next_boot.Boot) -> Dic
         "boot_problem": next((one.problem for one in booting.tried if one.name == name and one.problem), None),
         "boot_differs": drift.differences(ours.params, start.params) if shared and ours and start and start.params else {},
     }
+
+
+def _upgrade(host: Host, seen: Observed, facts: Mapping[str, Any]) -> Optional[Dict[str, Any]]:
+    """What the mark says of its last upgrade, and whether there is a way back."""
+    noted = facts.get("upgrade")
+    if not isinstance(noted, dict):
+        return None
+    keep = noted.get("keep") or {}
+    names = [f"{dataset}@{keep.get('snapshot')}" for dataset in keep.get("datasets") or ()]
+    kept = all(name in (seen.datasets or {}) for name in names) if names else bool(keep.get("copy")) and host.isdir(str(keep["copy"]))
+    return {**noted, "rollback": kept and noted.get("phase") in ("done", "not well")}
 
 
 def _last(ours: Optional[Definition], param: str) -> str:
@@ -133,7 +146,7 @@ def _root(seen: Observed, name: str, facts: Mapping[str, Any], dataset: Optional
 
 
 def _base(
-    host: Host, facts: Mapping[str, Any], path: str, storage_path: str, versions: Dict[str, str]
+    host: Host, seen: Observed, facts: Mapping[str, Any], path: str, storage_path: str, versions: Dict[str, str]
 ) -> Dict[str, Any]:
     base = facts.get("base")
     home = path
@@ -141,7 +154,18 @@ def _base(
         home = base if base.startswith("/") else f"{storage_path}/basejails/{base}"
     if home and facts and home not in versions:
         versions[home] = ask.version(host, home)
-    return {"name": base, "version": versions.get(home) or None}
+    version = versions.get(home) or None
+    return {"name": base, "version": version, "end_of_life": seen.own["ends"].get((version or "").partition("-p")[0])}
+
+
+def _ends_of_life(host: Host) -> Dict[str, int]:
+    """When releases end, seconds since 1970, as far as freebsd-update(8) has learnt it here."""
+    found: Dict[str, int] = {}
+    for path in ("/var/db/freebsd-update/tag", "/var/cache/cellblock/freebsd-update/tag"):
+        fields = (host.read(path) or "").strip().split("|")
+        if len(fields) == 6 and fields[5].isdigit():
+            found[fields[2]] = int(fields[5])
+    return found
 
 
 def _drift(seen: Observed, ours: Optional[Definition], kernel: Mapping[str, Any]) -> List[Dict[str, Any]]:

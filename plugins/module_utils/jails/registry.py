@@ -26,10 +26,12 @@ from ansible_collections.cellblock.jails.plugins.module_utils.networks.inner imp
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.loopback import Loopback
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.reachable import Reachable
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.rules import Rules
+from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.aspect import Upgrades
 
 # In the order in which a jail is brought; it is removed in the reverse.
 ASPECTS: Tuple[Aspect, ...] = (
     DefinitionFile(),
+    Upgrades(),
     Boot(),
     Root(),
     Parameters(),

@@ -28,6 +28,7 @@ LINKED = (
 )
 # State of the host's tools, not of the system; it would only grow the copy.
 LEFT_OUT = ("var/db/etcupdate", "var/db/freebsd-update", "var/cache/pkg", "var/db/mergemaster.mtree")
+BEFORE_UPGRADE = "cellblock-before-"  # what snapshots of ours are called by, that jail_upgrade keeps of a jail
 
 
 def dataset_of(jail: Jail, dataset: Optional[str], storage_path: str) -> Optional[str]:
@@ -287,7 +288,7 @@ def destroy(
         raise Refused(f"something foreign is mounted inside: {listed}", where, "Unmount it first")
     if dataset is not None and dataset in (seen.datasets or {}):
         names = storage.doomed(
-            seen.datasets or {}, dataset, lambda _snapshot: snapshots, where,
+            seen.datasets or {}, dataset, lambda taken: snapshots or taken.startswith(BEFORE_UPGRADE), where,
             "Destroy them, or set destroy_snapshots: true",
         )
         return [_destruction(doomed) for doomed in names]

@@ -49,7 +49,7 @@ def property_of(host: SimulatedHost, name: str, column: str) -> str:
         return str(one["type"])
     if column == "origin":
         return str(one.get("origin") or "-")
-    if one["type"] == "snapshot" and ":" not in column and column not in ("used", "referenced", "refer", "createtxg", "clones"):
+    if one["type"] == "snapshot" and ":" not in column and column not in ("used", "referenced", "refer", "createtxg", "creation", "clones"):
         return "-"
     if column == "mountpoint":
         return mountpoint(host, name)
@@ -58,7 +58,12 @@ def property_of(host: SimulatedHost, name: str, column: str) -> str:
     if column in ("used", "refer", "referenced"):
         return "24576"
     if column in ("avail", "available"):
-        return "20189393408"
+        quota = int(one["props"].get("quota", "0"))
+        return str(min(quota, 20189393408) if quota else 20189393408)
+    if column == "creation":
+        return str(1795000000 + int(one["txg"]))
+    if column == "written" or column.startswith("written@"):
+        return "8192"
     if column == "createtxg":
         return str(one["txg"])
     if column == "clones":
@@ -147,10 +152,18 @@ def _create(host: SimulatedHost, rest: List[str], props: Dict[str, str], options
 
 
 def _snapshot(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
-    name = rest[0]
-    _need(host, name.partition("@")[0])
-    _new(host, name, "snapshot", props)
-    shutil.copytree(host.real(mountpoint(host, name.partition("@")[0])), _kept(host, name), symlinks=True)
+    for name in rest:  # all or none
+        _need(host, name.partition("@")[0])
+        if name in host.state["datasets"]:
+            raise Refusal(f"cannot create snapshot '{name}': dataset already exists")
+    for name in rest:
+        _new(host, name, "snapshot", props)
+        shutil.copytree(host.real(mountpoint(host, name.partition("@")[0])), _kept(host, name), symlinks=True)
+    return ""
+
+
+def _bookmark(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    host.state["datasets"][rest[1]] = {**_need(host, rest[0]), "type": "bookmark", "props": {}}
     return ""
 
 
@@ -172,6 +185,9 @@ def _destroy(host: SimulatedHost, rest: List[str], props: Dict[str, str], option
     name = rest[0]
     one = _need(host, name)
     datasets = host.state["datasets"]
+    if one["type"] == "bookmark":
+        del datasets[name]
+        return ""
     if one["type"] == "snapshot":
         clones = [other for other, two in datasets.items() if two.get("origin") == name]
         if clones:
@@ -183,6 +199,8 @@ def _destroy(host: SimulatedHost, rest: List[str], props: Dict[str, str], option
         shutil.rmtree(_kept(host, name))
         del datasets[name]
         return ""
+    for mark in [other for other in datasets if other.startswith(name + "#")]:
+        del datasets[mark]  # they go with their dataset, unasked
     below = [other for other in datasets if other.startswith((name + "/", name + "@"))]
     if below and "r" not in flags:
         listed = "\n".join(below)
@@ -226,7 +244,7 @@ def _list(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: 
     if rest:
         for top in rest:
             _need(host, top)
-        names = [name for name in names if any(name == top or name.startswith((top + "/", top + "@")) for top in rest)]
+        names = [name for name in names if any(name == top or name.startswith((top + "/", top + "@", top + "#")) for top in rest)]
         if "-d" in options:
             names = [name for name in names if name.count("/") + name.count("@") <= rest[0].count("/") + int(options["-d"])]
         elif "r" not in flags:
@@ -250,7 +268,9 @@ def _setter(host: SimulatedHost, name: str, key: str) -> str:
 def _get(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
     columns = options.get("-o", "name,property,value,source").split(",")
     lines = []
-    for name, key in ((name, key) for name in rest[1:] for key in rest[0].split(",")):
+    local = host.state["datasets"].get(rest[1], {"props": {}})["props"]
+    keys = list(local) if (rest[0], options.get("-s")) == ("all", "local") else rest[0].split(",")
+    for name, key in ((name, key) for name in rest[1:] for key in keys):
         one = _need(host, name)
         source = "local" if key in one["props"] else "default"
         if key == "mountpoint" and source == "default":
@@ -266,7 +286,7 @@ def _rename(host: SimulatedHost, rest: List[str], props: Dict[str, str], options
     before = mountpoint(host, old)
     datasets = host.state["datasets"]
     host.state["datasets"] = {
-        (new + name[len(old):] if name == old or name.startswith((old + "/", old + "@")) else name): one
+        (new + name[len(old):] if name == old or name.startswith((old + "/", old + "@", old + "#")) else name): one
         for name, one in datasets.items()
     }
     for one in host.state["datasets"].values():
@@ -289,7 +309,10 @@ def _rollback(host: SimulatedHost, rest: List[str], props: Dict[str, str], optio
     name = rest[0]
     taken = _need(host, name)["txg"]
     dataset = name.partition("@")[0]
-    newer = [other for other, two in host.state["datasets"].items() if other.startswith(dataset + "@") and two["txg"] > taken]
+    newer = [
+        other for other, two in host.state["datasets"].items()
+        if other.startswith((dataset + "@", dataset + "#")) and two["txg"] > taken
+    ]
     if newer:
         listed = "\n".join(newer)
         raise Refusal(
@@ -316,7 +339,7 @@ def _unmount(host: SimulatedHost, rest: List[str], props: Dict[str, str], option
 
 
 VERBS = {
-    "create": _create, "snapshot": _snapshot, "clone": _clone, "destroy": _destroy, "set": _set, "list": _list,
+    "bookmark": _bookmark, "create": _create, "snapshot": _snapshot, "clone": _clone, "destroy": _destroy, "set": _set, "list": _list,
     "get": _get, "rename": _rename, "unmount": _unmount, "umount": _unmount,
     "rollback": _rollback, "inherit": _inherit,
 }

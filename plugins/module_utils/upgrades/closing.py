@@ -1,0 +1,107 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A jail that is tried before anybody can reach it: its addresses are on the host's loopback, its ports are not open."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import shlex
+from dataclasses import replace
+from typing import List, Optional
+
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import runtime
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.stopping import addresses as own_addresses
+from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.model import parts
+
+LOOPBACK = "lo0"
+FAMILIES = ("ip4.addr", "ip6.addr")
+# A hook of ours that opens a jail's ports, see networks/rules.py.
+OPENS = re.compile(r"/sbin/pfctl -q -a cellblock/\S+ -f /\S+")
+NEVER_STOPS = ("exec.start", "exec.poststart", "command")
+
+
+def why_open(definition: Definition) -> Optional[str]:
+    """Why a jail can be reached as soon as it runs; None when it can be tried in private."""
+    params = definition.params
+    if "vnet" in params and params["vnet"] != ["inherit"]:
+        return "it has a network stack of its own"
+    if any(params.get(family) == ["inherit"] for family in ("ip4", "ip6")):
+        return "it has all addresses of the host"
+    for text in (text for family in FAMILIES for text in params.get(family, [])):
+        if "|" not in text and not ipaddress.ip_address(parts([text])[0]).is_loopback:
+            return f"{text} is an address of the host's own"
+    return None
+
+
+def closed(definition: Definition) -> Definition:
+    """The definition of the same jail as nobody outside the host can reach it."""
+    if why_open(definition) is not None:
+        return definition
+    params = {name: list(values) for name, values in definition.params.items()}
+    for family in FAMILIES:
+        if family in params:
+            params[family] = [_on_loopback(text) for text in params[family]]
+    if "exec.prestart" in params:
+        params["exec.prestart"] = [hook for hook in params["exec.prestart"] if not OPENS.fullmatch(hook)]
+    return replace(definition, params=params)
+
+
+def bare(definition: Definition) -> Definition:
+    """The same, but nothing of its own is started: for work inside."""
+    params = {name: values for name, values in definition.params.items() if name not in NEVER_STOPS}
+    return replace(definition, params={**params, "persist": ["true"]})
+
+
+def _on_loopback(text: str) -> str:
+    if "|" not in text:
+        return text
+    address = parts([text])[0]
+    return f"{LOOPBACK}|{address}/{128 if ':' in address else 32}"
+
+
+def start(host: Host, definition: Definition) -> None:
+    """Start a jail by a definition that stands in no file."""
+    name = definition.name
+    if definition.style == "rc_conf":
+        host.run(["service", "jail", "oneconfig", name], where=f"jail {name}")  # its stop reads that file
+    result = host.ask(["jail", "-f", "-", "-c", name], stdin=definition.conf(), timeout=runtime.START_TIMEOUT)
+    if result.rc != 0 and not runtime.alive(host, name):
+        runtime.clean_up(host, definition)
+        log = (definition.params.get("exec.consolelog") or [""])[-1]
+        raise HostError(f"did not start: {result.said()}", f"jail {name}", f"Its own words are in {log}" if log else None)
+
+
+def stop(host: Host, definition: Definition, quite: bool = False) -> None:
+    """Stop a jail that may have been started closed, and take away what that left.
+
+    :param quite: whether to wait until nothing refers to it any more; a closed TCP connection may for a minute.
+    """
+    runtime.stop(host, definition)
+    runtime.clean_up(host, closed(definition))
+    if quite or "vnet" in definition.params:
+        runtime.wait_dead(host, definition.name)
+
+
+def open_up(host: Host, definition: Definition) -> None:
+    """Bring the addresses to where they belong, and open the ports; fine when that was done."""
+    inner, interfaces = closed(definition), ask.interfaces(host)
+    if inner == definition:
+        return
+    for away in own_addresses(inner.params):
+        if away.interface == LOOPBACK and away not in own_addresses(definition.params) and runtime.has_address(interfaces, away):
+            runtime.remove_address(host, away)
+    for address in own_addresses(definition.params):
+        if not runtime.has_address(interfaces, address):
+            runtime.add_address(host, address)
+    for hook in _opening(definition):
+        host.run(shlex.split(hook), where=f"jail {definition.name}")
+
+
+def _opening(definition: Definition) -> List[str]:
+    return [hook for hook in definition.params.get("exec.prestart", []) if OPENS.fullmatch(hook)]

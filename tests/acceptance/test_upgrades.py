@@ -1,0 +1,328 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Upgrades as transactions: two bases of the host, one with changed files, stand for two releases."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Iterator, List, Optional
+
+import pytest
+
+from .machine import BASE, Failed, Killed, Machine, Remote, Simulated
+
+NEXT = "acceptance2"
+GATE = {"every": 0.0, "within": 30}
+# What the new base has otherwise: a file of its own, one changed, one gone.
+CHANGED = {"etc/cb.conf": "one\ntwo\nthree, new\n", "etc/cb.new": "new\n", "etc/cb.same": "same\n", "COPYRIGHT": "new\n"}
+BEFORE = {"etc/cb.conf": "one\ntwo\nthree\n", "etc/cb.gone": "gone\n", "etc/cb.same": "same\n", "COPYRIGHT": "old\n"}
+OWN = "one, mine\ntwo\nthree\n"
+
+
+def base_path(machine: Machine, base: str, inside: str) -> str:
+    return f"{machine.place}/basejails/{base}/{inside}"
+
+
+def put_bases(machine: Machine) -> None:
+    """The files in which the bases differ."""
+    for base, files in ((BASE, BEFORE), (NEXT, CHANGED)):
+        for path, text in files.items():
+            machine.write(base_path(machine, base, path), text)
+    group = machine.read(base_path(machine, BASE, "etc/group")) or ""
+    machine.write(base_path(machine, NEXT, "etc/group"), group + "cbnew:*:4242:\n")
+    if machine.dataset:  # what clones are made of
+        levels = machine.run("zfs", "list", "-H", "-d", "1", "-t", "snapshot", "-o", "name", f"{machine.dataset}/basejails/{BASE}").split()
+        machine.run("zfs", "snapshot", f"{levels[0]}-2")
+
+
+def make_next(machine: Machine) -> None:
+    machine.module("basejail", name=NEXT, source="directory", directory=f"{machine.place}/basejails/{BASE}", **machine.storage)
+
+
+@pytest.fixture(scope="session")
+def second(remote: Optional[Remote]) -> Iterator[None]:
+    """The second base of a real host: it takes a while."""
+    if remote is not None:
+        make_next(remote)
+        put_bases(remote)
+    yield
+    if remote is not None:
+        remote.module("basejail", name=NEXT, state="absent", **remote.storage)
+
+
+@pytest.fixture
+def bases(second: None, machine: Machine) -> Iterator[Machine]:
+    """A host with two bases."""
+    if isinstance(machine, Simulated):
+        make_next(machine)
+        put_bases(machine)
+    yield machine
+    machine.jails([], prune=True)
+    if isinstance(machine, Simulated):
+        machine.module("basejail", name=NEXT, state="absent", **machine.storage)
+
+
+def upgrade(machine: Machine, check: bool = False, kill_at: Optional[int] = None, **options: Any) -> Dict[str, Any]:
+    return machine.module(
+        "jail_upgrade", check=check, kill_at=kill_at, **{"to": NEXT, "gate": GATE, **machine.storage, **options},
+    )
+
+
+def back(machine: Machine, **options: Any) -> Dict[str, Any]:
+    return machine.module("jail_upgrade", state="rolled_back", **machine.storage, **options)
+
+
+def failing(machine: Machine, **options: Any) -> str:
+    with pytest.raises(Failed) as failure:
+        upgrade(machine, **options)
+    return str(failure.value)
+
+
+def upgraded(machine: Machine, jail: str = "cbweb") -> bool:
+    """Whether a jail is whole on the new base; it must be whole on one of them."""
+    new = machine.read(machine.path("etc/cb.new", jail)) == "new\n"
+    gone = machine.read(machine.path("etc/cb.gone", jail))
+    assert (gone is None) == new, "half way"
+    assert machine.read(machine.path("COPYRIGHT", jail)) == ("new\n" if new else "old\n")
+    assert "three, new\n" in str(machine.read(machine.path("etc/cb.conf", jail))) or not new
+    return new
+
+
+def info(machine: Machine, jail: str = "cbweb") -> Dict[str, Any]:
+    found: List[Dict[str, Any]] = machine.module("jail_info", **machine.storage)["jails"]
+    return next(one for one in found if one["name"] == jail)
+
+
+@pytest.fixture(params=["thin", "thick"])
+def root(request: Any) -> str:
+    return str(request.param)
+
+
+def test_a_clean_jail_comes_to_the_new_base_and_back(bases: Machine, root: str) -> None:
+    bases.jails([bases.web(root=root)])
+    told = upgrade(bases)
+    assert told["jails"]["cbweb"]["outcome"] == "done" and upgraded(bases)
+    assert "cbweb" in bases.running() and "10.99.0.20/32" in bases.addresses()
+    assert "cbnew:*:4242:" in str(bases.read(bases.path("etc/group")))
+    assert upgrade(bases)["steps"] == []
+    assert bases.jails([bases.web(root=root, base=NEXT)])["steps"] == []
+    back(bases)
+    assert not upgraded(bases) and "cbweb" in bases.running() and "10.99.0.20/32" in bases.addresses()
+    assert back(bases)["steps"] == []
+    assert bases.jails([bases.web(root=root)])["steps"] == []
+
+
+@pytest.mark.storage("zfs")
+def test_a_clone(bases: Machine) -> None:
+    bases.jails([bases.web(root="clone")])
+    upgrade(bases)
+    assert upgraded(bases) and "cbweb" in bases.running()
+    back(bases)
+    assert not upgraded(bases)
+
+
+def test_check_mode_shows_all_of_it_and_touches_nothing(bases: Machine) -> None:
+    bases.jails([bases.web()])
+    bases.write(bases.path("etc/cb.conf"), OWN)
+    before, running = bases.picture(), bases.running()
+    shown = upgrade(bases, check=True)
+    assert bases.picture() == before and bases.running() == running and not upgraded(bases)
+    assert any("three, new" in str(one.get("after")) and "one, mine" in str(one.get("after")) for one in shown["diff"])
+    assert shown["jails"]["cbweb"]["space"]["free"] > 0 and shown["jails"]["cbweb"]["restarts"] == ["cbweb"]
+    assert upgrade(bases)["steps"] == shown["steps"]
+
+
+def test_own_changes_stay_and_those_of_the_new_base_come(bases: Machine, root: str) -> None:
+    bases.jails([bases.web(root=root)])
+    bases.write(bases.path("etc/cb.conf"), OWN)
+    bases.write(bases.path("etc/cb.mine"), "mine\n")
+    bases.write(bases.path("etc/group"), str(bases.read(bases.path("etc/group"))) + "ops:*:5000:\n")
+    bases.write(bases.path("etc/cb.gone"), "gone, but mine\n")
+    upgrade(bases)
+    assert bases.read(bases.path("etc/cb.conf")) == "one, mine\ntwo\nthree, new\n"
+    assert bases.read(bases.path("etc/cb.mine")) == "mine\n"
+    assert bases.read(bases.path("etc/cb.gone")) == "gone, but mine\n"
+    group = str(bases.read(bases.path("etc/group")))
+    assert "ops:*:5000:" in group and "cbnew:*:4242:" in group
+
+
+def test_accounts_are_merged_by_name_and_their_databases_made_anew(bases: Machine) -> None:
+    bases.jails([bases.web()])
+    old = str(bases.read(base_path(bases, NEXT, "etc/master.passwd")))
+    try:
+        bases.write(base_path(bases, NEXT, "etc/master.passwd"), old + "cbnew:*:4242:4242::0:0:New:/nonexistent:/usr/sbin/nologin\n")
+        bases.write(bases.path("etc/master.passwd"), old + "ops:*:5000:5000::0:0:Ops:/home/ops:/bin/sh\n")
+        database = bases.run("sha256", "-q", bases.path("etc/spwd.db"))
+        upgrade(bases)
+        text = str(bases.read(bases.path("etc/master.passwd")))
+        assert "\nops:" in text and "\ncbnew:" in text
+        assert "\ncbnew:" in str(bases.read(bases.path("etc/passwd"))) and "\nops:" in str(bases.read(bases.path("etc/passwd")))
+        assert bases.run("sha256", "-q", bases.path("etc/spwd.db")) != database
+    finally:
+        bases.write(base_path(bases, NEXT, "etc/master.passwd"), old)
+
+
+def test_a_conflict_stops_the_jail_before_it_is_touched_and_a_rule_decides_it(bases: Machine) -> None:
+    bases.jails([bases.web(), bases.db()])
+    bases.write(bases.path("etc/cb.conf"), "one\ntwo\nthree, mine\n")
+    jid = bases.running()["cbweb"]["jid"]
+    with pytest.raises(Failed) as failure:
+        upgrade(bases)
+    told = failure.value.told
+    assert "/etc/cb.conf" in told["msg"] and "line 3" in told["msg"]
+    assert "three, mine" in told["jails"]["cbweb"]["conflicts"][0]["hunks"][0]
+    assert bases.running()["cbweb"]["jid"] == jid and not upgraded(bases)
+    assert upgraded(bases, "cbdb"), "the others go on"
+    upgrade(bases, merge={"/etc/cb.conf": "keep"})
+    assert bases.read(bases.path("etc/cb.conf")) == "one\ntwo\nthree, mine\n"
+    back(bases, jails=["cbweb"])
+    upgrade(bases, jails=[{"name": "cbweb", "merge": {"/etc": "take"}}])
+    assert bases.read(bases.path("etc/cb.conf")) == "one\ntwo\nthree, new\n"
+
+
+def test_a_gate_that_stays_shut_takes_it_back_and_says_why(bases: Machine, root: str) -> None:
+    bases.jails([bases.web(root=root)])
+    bases.write(bases.path("etc/cb.conf"), OWN)
+    said = failing(bases, gate={**GATE, "within": 1, "commands": ["/usr/bin/false"]})
+    assert "'/usr/bin/false' failed" in said
+    assert not upgraded(bases) and bases.read(bases.path("etc/cb.conf")) == OWN
+    assert "cbweb" in bases.running() and "10.99.0.20/32" in bases.addresses()
+    assert "'/usr/bin/false' failed" in info(bases)["upgrade"]["said"]
+    upgrade(bases, gate={**GATE, "commands": ["/usr/bin/true"]})
+    assert upgraded(bases)
+
+
+def test_it_is_tried_where_nobody_reaches_it(bases: Machine) -> None:
+    bases.jails([bases.web()])
+    steps = upgrade(bases)["steps"]
+    assert steps.index("cbweb: start, reached by nobody yet") < steps.index("cbweb: open")
+
+
+def test_a_stopped_jail_is_upgraded_and_stays_stopped(bases: Machine) -> None:
+    bases.jails([bases.web(state="stopped")])
+    upgrade(bases)
+    assert upgraded(bases) and "cbweb" not in bases.running()
+    back(bases)
+    assert not upgraded(bases) and "cbweb" not in bases.running()
+
+
+def test_what_depends_on_it_goes_down_first_and_comes_back(bases: Machine) -> None:
+    bases.jails([bases.db(), bases.web(depend=["cbdb"])])
+    steps = upgrade(bases, jails=["cbdb"])["steps"]
+    assert steps.index("cbdb: stop cbweb, which depends on cbdb") < steps.index("cbdb: stop")
+    assert steps.index("cbdb: open") < steps.index("cbdb: start cbweb")
+    assert upgraded(bases, "cbdb") and not upgraded(bases) and set(bases.running()) == {"cbweb", "cbdb"}
+    upgrade(bases, parallel=4)
+    assert upgraded(bases) and set(bases.running()) == {"cbweb", "cbdb"}
+
+
+def test_nested_jails_go_with_the_one_they_are_in(bases: Machine) -> None:
+    bases.jails([bases.web(params={"children.max": 2}), {"name": "cbweb.in", "base": BASE, "boot": False, "params": {"persist": True}}])
+    upgrade(bases, jails=["cbweb"])
+    assert upgraded(bases) and set(bases.running()) == {"cbweb", "cbweb.in"}
+
+
+def test_an_rc_conf_jail(bases: Machine) -> None:
+    bases.jails([bases.web(boot_style="rc_conf")])
+    upgrade(bases)
+    assert upgraded(bases) and "cbweb" in bases.running()
+    assert f"/{NEXT} " in str(bases.read("/etc/fstab.cbweb"))
+    assert bases.jails([bases.web(boot_style="rc_conf", base=NEXT)])["steps"] == []
+    back(bases)
+    assert not upgraded(bases) and f"/{BASE} " in str(bases.read("/etc/fstab.cbweb"))
+
+
+def test_an_old_declaration_does_not_undo_it(bases: Machine) -> None:
+    bases.jails([bases.web()])
+    upgrade(bases)
+    with pytest.raises(Failed, match="was upgraded from base"):
+        bases.jails([bases.web()])
+
+
+def test_an_older_base_and_one_that_is_not_there_are_refused(bases: Machine) -> None:
+    bases.jails([bases.web()])
+    assert "is not there" in failing(bases, to="nosuch")
+    text = str(bases.read(base_path(bases, NEXT, "bin/freebsd-version")))
+    try:
+        bases.write(base_path(bases, NEXT, "bin/freebsd-version"), 'USERLAND_VERSION="99.0-RELEASE"\n')
+        assert "newer than the kernel" in failing(bases)
+        bases.write(base_path(bases, NEXT, "bin/freebsd-version"), 'USERLAND_VERSION="9.0-RELEASE"\n')
+        assert "is older than" in failing(bases)
+    finally:
+        bases.write(base_path(bases, NEXT, "bin/freebsd-version"), text)
+    assert not upgraded(bases)
+
+
+@pytest.mark.storage("zfs")
+def test_a_quota_that_is_too_small_is_found_before_anything_is_touched(bases: Machine) -> None:
+    bases.jails([bases.web(quota="10M")])
+    assert "MB are free" in failing(bases)
+    assert not upgraded(bases) and "cbweb" in bases.running()
+
+
+@pytest.mark.storage("zfs")
+def test_newer_snapshots_and_bookmarks_survive_a_way_back(bases: Machine) -> None:
+    bases.jails([bases.web()])
+    upgrade(bases)
+    dataset = f"{bases.dataset}/cbweb"
+    bases.run("zfs", "snapshot", f"{dataset}@hourly")
+    bases.run("zfs", "bookmark", f"{dataset}@hourly", f"{dataset}#sent")
+    back(bases)
+    assert not upgraded(bases) and "cbweb" in bases.running()
+    aside = f"{dataset}:after-{NEXT}"
+    assert f"{aside}@hourly" in bases.run("zfs", "list", "-H", "-r", "-t", "all", "-o", "name", str(bases.dataset))
+    bases.jails([], prune=True)
+    bases.run("zfs", "destroy", "-r", aside)
+
+
+def test_killed_at_any_command_the_next_run_ends_it(bases: Machine) -> None:
+    """It goes on with the same wish, and takes back when it is asked for; either way the jail is whole and runs."""
+    at = 0
+    while True:
+        bases.jails([bases.web()])
+        bases.write(bases.path("etc/cb.conf"), OWN)
+        try:
+            upgrade(bases, kill_at=at)
+            break
+        except Killed:
+            pass
+        if at % 2:
+            back(bases)
+            assert not upgraded(bases) or not info(bases)["upgrade"]["phase"] == "taken back"
+        upgrade(bases)
+        assert upgraded(bases) and bases.read(bases.path("etc/cb.conf")) == "one, mine\ntwo\nthree, new\n"
+        assert "cbweb" in bases.running() and "10.99.0.20/32" in bases.addresses()
+        assert info(bases)["upgrade"]["phase"] == "done"
+        back(bases)
+        assert not upgraded(bases) and "10.99.0.20/32" in bases.addresses()
+        bases.jails([], prune=True)
+        at += 1 if isinstance(bases, Simulated) else 4
+    assert at > 4
+
+
+def test_a_way_back_that_was_killed_is_finished(bases: Machine) -> None:
+    at = 0
+    while True:
+        bases.jails([bases.web()])
+        upgrade(bases)
+        try:
+            bases.module("jail_upgrade", kill_at=at, state="rolled_back", **bases.storage)
+            break
+        except Killed:
+            back(bases)
+        if info(bases)["upgrade"]["phase"] == "done":
+            back(bases)
+        assert not upgraded(bases) and "cbweb" in bases.running() and "10.99.0.20/32" in bases.addresses()
+        bases.jails([], prune=True)
+        at += 1 if isinstance(bases, Simulated) else 4
+
+
+def test_reading_does_not_grow_with_the_jails(bases: Machine) -> None:
+    if not isinstance(bases, Simulated):
+        pytest.skip("commands are counted on the simulated host")
+    counts = []
+    for number in (1, 8):
+        bases.jails([bases.web(name=f"cb{one}", ip4=[f"{bases.interface}|10.99.1.{one}"]) for one in range(1, number + 1)], prune=True)
+        upgrade(bases, check=True)
+        counts.append(len(bases.sim.commands))
+    assert counts[0] == counts[1]
