@@ -31,8 +31,12 @@ def put_bases(machine: Machine) -> None:
     group = machine.read(base_path(machine, BASE, "etc/group")) or ""
     machine.write(base_path(machine, NEXT, "etc/group"), group + "cbnew:*:4242:\n")
     if machine.dataset:  # what clones are made of
-        levels = machine.run("zfs", "list", "-H", "-d", "1", "-t", "snapshot", "-o", "name", f"{machine.dataset}/basejails/{BASE}").split()
-        machine.run("zfs", "snapshot", f"{levels[0]}-2")
+        machine.run("zfs", "snapshot", f"{snapshots(machine)[0]}-2")
+
+
+def snapshots(machine: Machine) -> List[str]:
+    dataset = f"{machine.dataset}/basejails/{BASE}"
+    return machine.run("zfs", "list", "-H", "-d", "1", "-t", "snapshot", "-o", "name", "-s", "createtxg", dataset).split()
 
 
 def make_next(machine: Machine) -> None:
@@ -60,6 +64,8 @@ def bases(second: None, machine: Machine) -> Iterator[Machine]:
     machine.jails([], prune=True)
     if isinstance(machine, Simulated):
         machine.module("basejail", name=NEXT, state="absent", **machine.storage)
+        if machine.dataset:
+            machine.run("zfs", "destroy", snapshots(machine)[-1])
 
 
 def upgrade(machine: Machine, check: bool = False, kill_at: Optional[int] = None, **options: Any) -> Dict[str, Any]:
