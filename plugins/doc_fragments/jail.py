@@ -171,11 +171,26 @@ nfsd:
   description:
     - Whether a jail with a network stack of its own may serve NFS. Its root must be a file system of its own.
   type: bool
+firewall:
+  description:
+    - A firewall inside of a jail that has a network stack of its own. Its rules are checked before they are written, and
+      the jail counts as started when it runs. The module is loaded on the host; for ipfw so that it denies nothing else.
+    - The jail's tools must fit the kernel. An ipfw of another major version is refused, a pf warned of.
+  type: dict
+  suboptions:
+    pf:
+      description:
+        - The jail's C(/etc/pf.conf), or the path of a file on the host that it is made from.
+      type: str
+    ipfw:
+      description:
+        - Likewise its C(/etc/ipfw.rules), without the leading C(ipfw); they follow those of C(/etc/rc.firewall).
+      type: str
 ports:
   description:
     - Ports of the host's addresses that lead to the jail, and of the jail's own addresses that are let through, by
-      C(pf(4\)). Rules stand in the anchor C(cellblock/j-NAME), and change without a restart. Connections of a port that
-      is no longer declared end.
+      the host's firewall. With C(pf(4\)) rules stand in the anchor C(cellblock/j-NAME), with C(ipfw(4\)) in set 28. They
+      change without a restart. Connections of a port that is no longer declared end.
     - No two jails, and no jail and a daemon of the host, can have the same.
   type: list
   elements: dict

@@ -282,3 +282,37 @@ def test_enabling_pf_locks_nobody_out(net: Machine, monkeypatch: pytest.MonkeyPa
     assert text.index("nat-anchor") < text.index("block all") < text.index('\nanchor "cellblock')
     assert net.run("pfctl", "-a", "cellblock/0-session", "-s", "rules") == ""
     net.write("/etc/rc.conf", (net.read("/etc/rc.conf") or "").replace('pf_enable="YES"\n', ""))
+
+
+def test_a_firewall_inside_is_checked_and_runs(net: Machine) -> None:
+    networks(net, LAN)
+    first = member(net, firewall={"pf": "set skip on lo\npass\n"})
+    net.jails([first])
+    assert net.jails([first])["steps"] == []
+    assert net.read(net.path("etc/pf.conf")) == "set skip on lo\npass\n"
+    assert 'pf_enable="YES"' in (net.read(net.path("etc/rc.conf")) or "")
+    second = member(net, firewall={"pf": "set skip on lo\nblock in proto udp\npass\n"})
+    assert any("load rules of pf" in step for step in net.jails([second])["steps"])
+    assert net.jails([second])["steps"] == []
+    with pytest.raises(Failed, match="does not understand them"):
+        net.jails([member(net, firewall={"pf": "pass\nlet all go\n"})])
+    assert "block in proto udp" in (net.read(net.path("etc/pf.conf")) or "")
+    net.jails([member(net)])
+    assert 'pf_enable="YES"' not in (net.read(net.path("etc/rc.conf")) or "")
+    assert net.jails([member(net)])["steps"] == []
+
+
+INNER: List[Any] = [
+    ({"firewall": {"pf": "pass\n", "ipfw": "add allow ip from any to any\n"}}, "one of them"),
+    ({"firewall": {"pf": "/no/such/file"}}, "not a file of the host"),
+    ({"firewall": {"pf": "pass\n"}, "root": "empty", "base": None, "rc_conf": None}, "nothing that loads"),
+    ({"firewall": {"pf": "pass\n"}, "networks": None}, "the host's firewall"),
+]
+
+
+@pytest.mark.parametrize("options,said", INNER)
+def test_bad_firewalls_are_refused_before_anything_is_touched(net: Machine, options: Dict[str, Any], said: str) -> None:
+    networks(net, LAN)
+    with pytest.raises(Failed, match=said):
+        net.jails([member(net, **options)])
+    assert net.names("/etc/jail.conf.d") == []

@@ -59,7 +59,8 @@ ZONES = ("Europe/Amsterdam", "Europe/Athens", "Europe/Berlin", "UTC", "America/N
 BASE: Dict[str, str] = {
     "bin/sh": "elf", "bin/freebsd-version": '#!/bin/sh\nUSERLAND_VERSION="15.1-RELEASE-p1"\n', "sbin/init": "elf",
     "lib/libc.so.7": "elf", "libexec/ld-elf.so.1": "elf", "usr/bin/true": "elf", "usr/bin/false": "elf",
-    "usr/bin/newaliases": "elf", "usr/sbin/cron": "elf", "usr/sbin/syslogd": "elf", "etc/rc": "#!/bin/sh\n",
+    "usr/bin/newaliases": "elf", "usr/sbin/cron": "elf", "sbin/pfctl": "elf",
+    "sbin/ipfw": "elf", "usr/sbin/service": "elf", "usr/sbin/syslogd": "elf", "etc/rc": "#!/bin/sh\n",
     "etc/rc.shutdown": "#!/bin/sh\n", "etc/master.passwd": MASTER, "etc/passwd": "root:*:0:0:Charlie &:/root:/bin/sh\n",
     "etc/pwd.db": "db", "etc/spwd.db": "db",
     "etc/group": "wheel:*:0:root\n", "etc/mail/aliases": "# Basic system aliases\nMAILER-DAEMON: postmaster\npostmaster: root\n# root:\tme@my.domain\n",

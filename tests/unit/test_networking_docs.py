@@ -34,6 +34,7 @@ def test_an_example_runs(example: Dict[str, Any], tmp_path: Path) -> None:
     if "host_prepare_fibs" in example:
         machine.module("host_settings", fibs=example["host_prepare_fibs"])
     networks = {"networks": example.get("host_prepare_networks", []), "manage": example.get("host_prepare_firewall_manage", False)}
+    networks.update({"firewall": example["host_prepare_firewall"]} if "host_prepare_firewall" in example else {})
     before = machine.run("ifconfig", "-a")
     machine.module("jail_networks", **networks)
     assert machine.module("jail_networks", **networks)["steps"] == []

@@ -23,6 +23,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.root
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.aspect import Networks
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.inner import Devices
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.inner_firewall import InnerFirewall
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.loopback import Loopback
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.reachable import Reachable
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.rules import Rules
@@ -41,6 +42,7 @@ ASPECTS: Tuple[Aspect, ...] = (
     Addresses(),
     Networks(),
     Devices(),
+    InnerFirewall(),
     Mounts(),
     OwnFiles(),
     Limits(),

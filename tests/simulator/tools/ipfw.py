@@ -41,6 +41,8 @@ def kenv(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 @tool("ipfw")
 def ipfw(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """ipfw(8): a file is taken line by line, up to the first bad one."""
+    if args[0] == "-n":  # checked without the module
+        return _check(stdin if args[1] == "/dev/stdin" else host.real(args[1]).read_text())
     if "ipfw" not in host.state["modules"]:
         raise Refusal("ipfw: retrieving config failed: Protocol not available", 71)
     words = [word for word in args if word not in ("-q", "-f")]
@@ -53,6 +55,14 @@ def ipfw(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
                 raise Refusal(f"Line {number}: {refusal.err.strip()}\n", 65) from refusal
         return 0, "", ""
     return _do(host, words)
+
+
+def _check(text: str) -> Answer:
+    for number, line in enumerate(text.splitlines(), 1):
+        words = [word for word in line.split() if not word.isdigit()]
+        if words[:1] == ["add"] and words[1] not in ACTIONS:
+            raise Refusal(f"Line {number}: invalid action {words[1]}\n", 65)
+    return 0, text, ""
 
 
 def _do(host: SimulatedHost, words: List[str]) -> Answer:
