@@ -12,6 +12,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.bases.sources impo
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
 
 PACKAGES = "pkg+https://pkg.FreeBSD.org"
 KEYS = "/usr/share/keys"
@@ -68,9 +69,9 @@ class Pkgbase(Source):
             host.makedirs(catalogue)
             self._keys(host, catalogue)
             said = self._run(host, catalogue, "rquery", "%n %v")
-        offered = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
+        offered = dict(line.split(" ", 1) for line in lines_of(said) if " " in line)
         said = host.run(["pkg", "--rootdir", root, "query", "%n %v"], where=root).out
-        installed = dict(line.split(" ", 1) for line in said.splitlines() if " " in line)
+        installed = dict(line.split(" ", 1) for line in lines_of(said) if " " in line)
         behind = [name for name, now in installed.items() if offered.get(name, now) != now]
         behind += [name for name in self.base.packages if name not in installed]
         return f"the newest packages ({len(behind)} of them)" if behind else None

@@ -15,6 +15,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands im
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, HostError, InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
 
 RELEASES = "https://download.freebsd.org"
 
@@ -22,7 +23,7 @@ RELEASES = "https://download.freebsd.org"
 def manifest(text: str) -> Dict[str, str]:
     """The sha256 sums in a release's MANIFEST by file name."""
     found = {}
-    for line in text.splitlines():
+    for line in lines_of(text):
         fields = line.split("\t")
         if len(fields) > 1 and re.fullmatch(r"[0-9a-f]{64}", fields[1]):
             found[fields[0]] = fields[1]

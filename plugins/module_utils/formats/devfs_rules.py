@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from typing import Dict, Optional, Tuple
 
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
+
 HEADER = re.compile(r"^\[([^=\]\n]+)=([0-9]+)\]", re.MULTILINE)
 
 
@@ -36,7 +38,7 @@ def _read(text: str, start: int, end: int) -> Ruleset:
     first, _newline, rest = text[start:end].partition("\n")
     name, _equals, number = first[1:].partition("]")[0].partition("=")
     rules = []
-    for line in rest.splitlines():
+    for line in lines_of(rest):
         rule = line.partition("#")[0].strip()
         if rule:
             rules.append(rule)

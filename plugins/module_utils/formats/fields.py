@@ -23,7 +23,7 @@ KINDS: Dict[str, Tuple[str, str]] = {
     "path": ("/" + _PLAIN, "an absolute path without control characters"),
     "name of a base": (r"[A-Za-z0-9][A-Za-z0-9._:+-]*", "a name of letters, digits and '._:+-', or an absolute path"),
     "host name": (r"[A-Za-z0-9_.:-]+", "letters, digits, '.', '-', '_' and ':'"),
-    "interface": (r"[A-Za-z][A-Za-z0-9_.]{0,14}", "at most 15 letters, digits, '_' and '.', beginning with a letter"),
+    "interface": (r"[A-Za-z][A-Za-z0-9_.-]{0,14}", "at most 15 letters, digits, '_', '.' and '-', beginning with a letter"),
     "words of ifconfig": (r"[A-Za-z0-9_.:/ +@%=-]*", "words of letters, digits and '_.:/+@%=-', with blanks between"),
     "type of file system": (r"[A-Za-z][A-Za-z0-9._-]*", "a type as mount(8) has it, such as nullfs or tmpfs"),
     "options of a mount": (r"[A-Za-z0-9_.,:/=@%+-]+", "options as mount(8) has them, with commas and without blanks"),

@@ -10,6 +10,7 @@ import re
 from typing import Dict, Mapping, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import kept_lines, lines_of
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 LINE = re.compile(r'[ \t]*([A-Za-z0-9][A-Za-z0-9_.-]*)[ \t]*=[ \t]*(?:"([^"]*)"|([^\s"#]+))[ \t]*(?:#.*)?')
@@ -18,7 +19,7 @@ LINE = re.compile(r'[ \t]*([A-Za-z0-9][A-Za-z0-9_.-]*)[ \t]*=[ \t]*(?:"([^"]*)"|
 def values(text: str) -> Dict[str, str]:
     """The variables; the last assignment wins."""
     found: Dict[str, str] = {}
-    for line in text.splitlines():
+    for line in lines_of(text):
         match = LINE.fullmatch(line)
         if match:
             found[match.group(1)] = match.group(2) if match.group(2) is not None else match.group(3)
@@ -38,7 +39,7 @@ def edit(text: str, changes: Mapping[str, Optional[str]]) -> str:
                 f"{value!r} cannot be a value", f"loader.conf, {name}",
                 "The loader reads printable ASCII between quotes, and knows no escapes",
             )
-    lines = text.splitlines(keepends=True)
+    lines = kept_lines(text)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
     for name, value in changes.items():

@@ -225,7 +225,7 @@ def edit(text: str, changes: Mapping[str, Optional[str]]) -> str:
     """Set variables, or unset those whose value is None; all else stays byte for byte.
 
     :raises InputError: for what is no variable's name.
-    :raises FormatError: when a variable is set in a condition, where an edit would not be sure.
+    :raises FormatError: when a variable is set in a condition, where an edit would not be sure, or would not be read.
     """
     for name, value in changes.items():
         if not NAME.fullmatch(name):
@@ -233,7 +233,16 @@ def edit(text: str, changes: Mapping[str, Optional[str]]) -> str:
         if value is not None and "\0" in value:
             raise InputError("a value holds a NUL", name, "No text file can hold it")
         text = _edit(text, name, value)
+    _check_read(text, changes)
     return text
+
+
+def _check_read(text: str, changes: Mapping[str, Optional[str]]) -> None:
+    """A line end that is none, or a word left open, can make what was added part of something else."""
+    found = values(text)
+    for name, value in changes.items():
+        if found.get(name) != value:
+            raise FormatError(f"{name} would not be read as it is meant", None, "Mend the end of the file by hand: something is left open there")
 
 
 def _edit(text: str, name: str, value: Optional[str]) -> str:
@@ -279,7 +288,9 @@ def put_group(text: str, line: str, variables: Mapping[str, str], place: Optiona
     text += "" if not text or text.endswith("\n") else "\n"
     place = len(text) if place is None else place
     group = line + "\n" + "".join(f"{name}={quote(value)}\n" for name, value in variables.items())
-    return text[:place] + group + text[place:]
+    result = text[:place] + group + text[place:]
+    _check_read(result, dict(variables))
+    return result
 
 
 def find_group(text: str, line: str, prefix: str) -> "Optional[tuple[int, int]]":

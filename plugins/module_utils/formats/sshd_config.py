@@ -9,6 +9,7 @@ import re
 from typing import Dict, List, Mapping, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
 
 LINE = re.compile(r'\s*([A-Za-z][A-Za-z0-9]*)(?:\s*=\s*|\s+)(.*?)\s*')
 
@@ -16,7 +17,7 @@ LINE = re.compile(r'\s*([A-Za-z][A-Za-z0-9]*)(?:\s*=\s*|\s+)(.*?)\s*')
 def values(text: str) -> Dict[str, List[str]]:
     """The arguments of the server's keywords, by keyword in lower case, in order. Included files are not read."""
     found: Dict[str, List[str]] = {}
-    for line in text.splitlines():
+    for line in lines_of(text):
         match = LINE.fullmatch(line)
         if match and match.group(1).lower() == "match":
             break
@@ -30,7 +31,7 @@ def edit(text: str, changes: Mapping[str, Sequence[str]]) -> str:
 
     :raises InputError: for an argument that is none.
     """
-    lines = text.splitlines()
+    lines = lines_of(text)
     for keyword, arguments in changes.items():
         for argument in arguments:
             if not re.fullmatch(r"[!-~]+", argument) or "#" in argument or '"' in argument:

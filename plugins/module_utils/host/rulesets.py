@@ -17,6 +17,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, outputs, rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.devfs_rules import Ruleset
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 
 RC_CONF = "/etc/rc.conf"
@@ -171,7 +172,7 @@ def _canonical(rule: str) -> Tuple[str, ...]:
 
 
 def _load(host: Host, number: int, rules: Sequence[str], result: Plan) -> bool:
-    shown = host.run(["devfs", "rule", "-s", str(number), "show"]).out.splitlines()
+    shown = lines_of(host.run(["devfs", "rule", "-s", str(number), "show"]).out)
     now = [line.partition(" ")[2] for line in shown]
     if [_canonical(rule) for rule in now] == [_canonical(rule) for rule in rules]:
         return False

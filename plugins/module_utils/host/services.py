@@ -19,6 +19,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step, write_step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs, rc_conf, sshd_config
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
 from ansible_collections.cellblock.jails.plugins.module_utils.host import listeners
 from ansible_collections.cellblock.jails.plugins.module_utils.host.options import POLICIES
 
@@ -267,7 +268,7 @@ def _ntp(
     old = host.read(NTP_CONF) or ""
     rules = ["ignore wildcard", "ignore all", *(f"listen {one}" for one in (*addresses, "127.0.0.1", "::1"))]
     block = [MARKS[0], *(f"interface {rule}" for rule in rules), MARKS[1]]
-    lines = old.splitlines()
+    lines = lines_of(old)
     if MARKS[0] in lines and MARKS[1] in lines[lines.index(MARKS[0]):]:
         start = lines.index(MARKS[0])
         del lines[start:lines.index(MARKS[1], start) + 1]

@@ -13,6 +13,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step, write_step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import loader_conf, rc_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
 
 RC_CONF = "/etc/rc.conf"
 LOADER_CONF = "/boot/loader.conf"
@@ -101,7 +102,7 @@ def _refuse(wanted: Wanted) -> None:
 def _kernel(host: Host) -> Dict[str, str]:
     """The live values; a kernel without one of them leaves it out."""
     said = host.ask(("sysctl", "kern.racct.enable", "net.fibs")).out
-    return {name: value.strip() for name, _colon, value in (line.partition(":") for line in said.splitlines())}
+    return {name: value.strip() for name, _colon, value in (line.partition(":") for line in lines_of(said))}
 
 
 def _racct(wanted: bool, kernel: Mapping[str, str]) -> List[str]:

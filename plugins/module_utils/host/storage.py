@@ -12,6 +12,7 @@ from typing import Any, List, Mapping, Optional
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
 
 
 def plan_from(host: Host, options: Mapping[str, Any]) -> Plan:
@@ -58,7 +59,7 @@ def _dataset(host: Host, path: str, dataset: str, properties: Mapping[str, str])
     if result.rc != 0 and "does not exist" not in result.err:
         raise HostError(f"'zfs get' failed: {result.said()}", dataset, "Look at 'zpool status', and at the properties")
     if result.rc == 0:
-        now = dict(line.partition("\t")[::2] for line in result.out.splitlines())
+        now = dict(line.partition("\t")[::2] for line in lines_of(result.out))
         return [_set(dataset, name, now.get(name, "-"), value) for name, value in wanted.items() if now.get(name) != value]
     if host.listdir(path):
         raise Refused(

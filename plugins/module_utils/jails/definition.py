@@ -18,6 +18,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, jail_conf, rc_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import kept_lines
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import stopping
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Params
 
@@ -182,7 +183,7 @@ def note_step(definition: Definition, fact: str, value: Any) -> Step:
 
     def do(host: Host) -> None:
         with host.locked(NOTE_WAIT):
-            host.write(path, "".join(map(noted, (host.read(path) or "").splitlines(keepends=True))))
+            host.write(path, "".join(map(noted, kept_lines(host.read(path) or ""))))
 
     return Step(f"note its {fact}", do)
 

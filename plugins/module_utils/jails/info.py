@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import cpulist
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import drift, next_boot, params
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition, conf_path
@@ -209,11 +210,11 @@ def _usage(host: Host, seen: Observed, names: Sequence[str]) -> Dict[str, Dict[s
         return {}
     result = host.ask(["rctl", "-u", *(f"jail:{name}" for name in names)])
     blocks: List[Dict[str, int]] = []
-    for line in result.out.splitlines():
+    for line in lines_of(result.out):
         resource, _equals, value = line.partition("=")
         if not blocks or resource in blocks[-1]:
             blocks.append({})
-        blocks[-1][resource] = int(value)
+        blocks[-1][resource] = int(value) if value.isdigit() else 0
     return dict(zip(names, blocks)) if result.rc == 0 and len(blocks) == len(names) else {}
 
 
@@ -221,7 +222,7 @@ def _measure(host: Host, paths: Sequence[str]) -> Dict[str, int]:
     """Bytes that directories hold by themselves, what is mounted in them aside; see du(1)."""
     there = [path for path in paths if host.isdir(path)]
     found = {}
-    for line in host.ask(["du", "-skx", *there]).out.splitlines() if there else []:
+    for line in lines_of(host.ask(["du", "-skx", *there]).out) if there else []:
         size, _tab, path = line.partition("\t")
         if size.strip().isdigit():
             found[path] = int(size) * 1024

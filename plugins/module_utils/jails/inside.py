@@ -13,6 +13,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Entry, Tree
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import kept_lines
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.secrets import HIDDEN
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Inside
 
@@ -65,7 +66,7 @@ def set_aliases(text: str, wanted: Mapping[str, str]) -> str:
     left = dict(wanted)
     lines: List[str] = []
     dropping = False
-    for line in text.splitlines(keepends=True):
+    for line in kept_lines(text):
         if dropping and line[:1] in (" ", "\t"):
             continue  # the old entry's continuation
         dropping = False

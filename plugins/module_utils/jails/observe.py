@@ -12,6 +12,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, HostError, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, outputs
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import boot_files, definition, inside
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import CPUSET_HOOK, Jail, cpus
@@ -109,7 +110,7 @@ def _on_few_cpus(seen: Observed, jails: Sequence[Jail]) -> List[str]:
 
 def _sysctl(host: Host) -> Dict[str, str]:
     found = {}
-    for line in host.ask(["sysctl", *SYSCTLS]).out.splitlines():
+    for line in lines_of(host.ask(["sysctl", *SYSCTLS]).out):
         name, _colon, value = line.partition(": ")
         found[name.strip()] = value.strip()
     return found

@@ -17,6 +17,7 @@ from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import kept_lines, lines_of
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import params
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
@@ -111,7 +112,7 @@ def _of(jail: Jail) -> Tuple[Rule, ...]:
 def _ours(text: str) -> Mapping[str, FrozenSet[str]]:
     """The rules of ours in an rctl.conf, by jail."""
     found: Dict[str, FrozenSet[str]] = {}
-    for line in text.splitlines():
+    for line in lines_of(text):
         if line.startswith("jail:") and line.endswith(SIGN):
             rule = line[: -len(SIGN)]
             name = rule.split(":")[1]
@@ -153,7 +154,7 @@ def _with_rules(text: str, wanted: Mapping[str, Sequence[Rule]]) -> str:
     """An rctl.conf with what is declared for these jails."""
     left = {name: [rule.text(name) for rule in rules] for name, rules in wanted.items()}
     lines = []
-    for line in text.splitlines(keepends=True):
+    for line in kept_lines(text):
         name = line.split(":")[1] if line.startswith("jail:") and line.rstrip("\n").endswith(SIGN) else ""
         if name in left:
             rule = line.rstrip("\n")[: -len(SIGN)]

@@ -8,8 +8,6 @@
 
 from __future__ import annotations
 
-import os
-import random
 from typing import Any, Callable, List
 
 import pytest
@@ -17,7 +15,8 @@ import pytest
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, outputs
 
-ROUNDS = int(os.environ.get("CELLBLOCK_FUZZ", "2000"))
+from .spoiled import spoiled
+
 ANSWERS = {
     "jails": '{"__version": "2", "jail-information": {"jail": [{"jid": "1", "name": "www", "host.hostname": "w", "persist": true}]}}',
     "mounts": '{"__version": "1", "mount": {"mounted": [{"special": "a", "node": "/b", "fstype": "nullfs", "opts": ["local"]}]}}',
@@ -29,14 +28,6 @@ ANSWERS = {
     "amount": "1.5g",
     "parse_line": "/a /b nullfs rw 0 0",
 }
-ODD = ["\n", "\t", "\0", "\x1b[2J", "\u2028", "\x85", "\x0c", '"', "\\", "{", "}", "[", "]", ":", ",", "null", "9" * 40, "-", "\udcff", " "]
-
-
-def _spoil(chance: random.Random, text: str) -> str:
-    for _times in range(chance.randrange(1, 5)):
-        at = chance.randrange(len(text) + 1)
-        text = text[:at] + chance.choice([*ODD, ""]) + text[at + chance.randrange(4):]
-    return text
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -44,9 +35,7 @@ def test_only_our_errors_come_out_of_a_spoiled_answer(name: str) -> None:
     """No parser fails in another way than it says, whatever is in an answer."""
     parse: Callable[[str], Any] = getattr(fstab if name == "parse_line" else outputs, name)
     told = (CellblockError, ValueError) if name in ("cpulist", "amount", "parse_line") else (CellblockError,)
-    chance = random.Random(name)
-    for _round in range(ROUNDS):
-        text = _spoil(chance, ANSWERS[name])
+    for text in spoiled(name, ANSWERS[name]):
         try:
             parse(text)
         except told:
