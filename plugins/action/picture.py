@@ -11,7 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 from ansible.utils.color import stringc
 
-from ansible_collections.cellblock.jails.plugins.plugin_utils import picture
+from ansible_collections.cellblock.jails.plugins.plugin_utils import network_picture, picture
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]
@@ -30,6 +30,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if not isinstance(hosts, dict):
             raise AnsibleActionFail("hosts must be a dictionary: by host's name, what jail_info returned")
         answered = {host: info for host, info in hosts.items() if isinstance(info, dict) and "jails" in info}
-        self._display.display(picture.draw(answered, stringc))
-        result.update(changed=False, picture=picture.draw(answered).splitlines())
+        for drawn in (picture.draw(answered, stringc), network_picture.draw(answered, stringc)):
+            if drawn:
+                self._display.display(drawn)
+        result.update(changed=False, picture=[*picture.draw(answered).splitlines(), *network_picture.draw(answered).splitlines()])
         return result

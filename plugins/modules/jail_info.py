@@ -68,6 +68,8 @@ host:
     boot_order: {description: "The jails that the next boot starts, in their order, as C(rc.d/jail) decides it.", type: list}
     racct: {description: Whether resource limits work., type: bool}
     fibs: {description: How many routing tables there are., type: int}
+    networks: {description: "The networks of M(cellblock.jails.jail_networks): device, addresses, way out, jails.", type: list}
+    firewall: {description: "The firewall of ports and bandwidth, where a jail has them: C(kind), C(running).", type: dict}
 jails:
   description: The jails, those that boot first in their order.
   returned: success
@@ -99,7 +101,10 @@ jails:
     limits: {description: Its rules as C(rctl) lists them., type: list}
     usage: {description: What it uses as C(rctl -u) tells., type: dict}
     console_log: {description: Where its console's words are., type: str}
-    drift: {description: Where the running jail is not as its file says., type: list}
+    networks: {description: "The networks that it joins, each with interface, MAC address and addresses.", type: list}
+    ports: {description: The ports that lead to it., type: list}
+    bandwidth: {description: "Its bandwidth in bits a second: C(in) and C(out).", type: dict}
+    drift: {description: "Where the running jail, or what is loaded of its firewall rules, is not as its file says.", type: list}
     restart_waits: {description: What only a restart would bring., type: list}
     upgrade: {description: "Its last upgrade by jail_upgrade: what it was and became, when, how it went, and whether a rollback is possible.", type: dict}
 """

@@ -37,11 +37,11 @@ def draw(hosts: Mapping[str, Mapping[str, Any]], paint: Paint = plain) -> str:
         if name != "NOTES" or any(row[number] for rows in tables.values() for row in rows)
     ]
     widths = [
-        max([_width(COLUMNS[number]), *(_width(line) for rows in tables.values() for row in rows for line in row[number])])
+        max([breadth(COLUMNS[number]), *(breadth(line) for rows in tables.values() for row in rows for line in row[number])])
         for number in shown
     ]
     boxes = [
-        _box(_title(host, hosts[host]), [[row[number] for number in shown] for row in rows],
+        box(_title(host, hosts[host]), [[row[number] for number in shown] for row in rows],
              [COLUMNS[number] for number in shown], widths, paint)
         for host, rows in tables.items()
     ]
@@ -54,11 +54,11 @@ def _table(info: Any) -> list[list[list[str]]]:
 
 def _cell(lines: Sequence[str]) -> list[str]:
     """What is shown of a cell: a host may neither speak to the terminal nor fill it."""
-    kept = [_cut(_safe(line), WIDEST) for line in lines[:HIGHEST]]
+    kept = [cut(safe(line), WIDEST) for line in lines[:HIGHEST]]
     return [*kept, f"and {len(lines) - HIGHEST} more"] if len(lines) > HIGHEST else kept
 
 
-def _cut(text: str, most: int) -> str:
+def cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
@@ -68,7 +68,7 @@ def _jails(info: Any) -> list[Mapping[str, Any]]:
     return [jail for jail in jails if isinstance(jail, Mapping)] if isinstance(jails, (list, tuple)) else []
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
@@ -77,7 +77,7 @@ def _number(value: Any) -> int | None:
     return int(value) if re.fullmatch(r"[0-9]{1,12}", str(value)) and not isinstance(value, bool) else None
 
 
-def _list(value: Any) -> Sequence[Any]:
+def listed(value: Any) -> Sequence[Any]:
     return value if isinstance(value, (list, tuple)) else []
 
 
@@ -93,9 +93,9 @@ def _position(jail: Mapping[str, Any]) -> int | None:
 def _title(host: str, info: Mapping[str, Any]) -> str:
     jails = _jails(info)
     running = sum(jail.get("state") == "running" for jail in jails)
-    number = _number(_mapping(info.get("host")).get("osreldate")) or 0
+    number = _number(mapping(info.get("host")).get("osreldate")) or 0
     return " · ".join([
-        _cut(_safe(str(host)), WIDEST),
+        cut(safe(str(host)), WIDEST),
         *([f"FreeBSD {number // 100000}.{number // 1000 % 100}"] if number else []),
         f"{len(jails)} jail{'' if len(jails) == 1 else 's'}",
         f"{running} running",
@@ -113,8 +113,8 @@ def _row(jail: Mapping[str, Any]) -> list[list[str]]:
         notes.append("drifted")
     if not jail.get("managed", True):
         notes.append("foreign")
-    root, base = _mapping(jail.get("root")), _mapping(jail.get("base"))
-    addresses = [str(address) for family in ("ip4", "ip6") for address in _list(jail.get(family))]
+    root, base = mapping(jail.get("root")), mapping(jail.get("base"))
+    addresses = [str(address) for family in ("ip4", "ip6") for address in listed(jail.get(family))]
     return [
         [str(position) if position is not None else "-"],
         [str(jail.get("name", "?"))],
@@ -148,27 +148,27 @@ def human(size: Any) -> str:
     return f"{number:.1f}{unit}" if number < 9.95 and unit != "B" else f"{number:.0f}{unit}"
 
 
-def _width(text: str) -> int:
+def breadth(text: str) -> int:
     """Cells of a terminal that a text takes."""
     return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text if not unicodedata.combining(char))
 
 
-def _safe(text: str) -> str:
+def safe(text: str) -> str:
     """A host may not speak to the terminal."""
     return "".join(char if char.isprintable() else "?" for char in text)
 
 
 def _pad(text: str, width: int) -> str:
-    return text + " " * (width - _width(text))
+    return text + " " * (width - breadth(text))
 
 
-def _box(
+def box(
     title: str, rows: Sequence[Sequence[Sequence[str]]], names: Sequence[str], widths: Sequence[int], paint: Paint
 ) -> list[str]:
-    inner = max(sum(widths) + 2 * (len(widths) - 1) + 2, _width(title) + 4)
+    inner = max(sum(widths) + 2 * (len(widths) - 1) + 2, breadth(title) + 4)
     spare = inner - 2 - sum(widths) - 2 * (len(widths) - 1)
     grown = [*widths[:-1], widths[-1] + spare]
-    lines = [f"╭─ {paint(title, 'blue')} {'─' * (inner - _width(title) - 3)}╮"]
+    lines = [f"╭─ {paint(title, 'blue')} {'─' * (inner - breadth(title) - 3)}╮"]
     lines.append(f"│ {paint('  '.join(_pad(name, width) for name, width in zip(names, grown)), 'dark gray')} │")
     for row in rows:
         for number in range(max(1, *(len(cell) for cell in row))):

@@ -316,3 +316,22 @@ def test_bad_firewalls_are_refused_before_anything_is_touched(net: Machine, opti
     with pytest.raises(Failed, match=said):
         net.jails([member(net, **options)])
     assert net.names("/etc/jail.conf.d") == []
+
+
+def test_jail_info_tells_networks_and_what_drifted(net: Machine) -> None:
+    networks(net, LAN)
+    own = sorted(net.addresses())[0].partition("/")[0] if net.real else "10.10.10.10"
+    net.jails([member(net, ports=[{"port": "8080", "address": own}], bandwidth={"in": "50M"})])
+
+    def told() -> Dict[str, Any]:
+        return net.module("jail_info", **net.storage)
+
+    found = told()
+    web = next(one for one in found["jails"] if one["name"] == "cbweb")
+    assert web["networks"][0]["ip4"] == "10.99.7.20/24" and web["ports"] == [f"tcp/{own}/8080"] and web["bandwidth"] == {"in": 50000000}
+    assert web["drift"] == []
+    lan = found["host"]["networks"][0]
+    assert (lan["name"], lan["there"], [one["name"] for one in lan["jails"]]) == ("cblan", True, ["cbweb"])
+    net.run("pfctl", "-q", "-a", "cellblock/j-cbweb", "-f", "/dev/null")
+    drift = next(one for one in told()["jails"] if one["name"] == "cbweb")["drift"]
+    assert [one["parameter"] for one in drift] == ["firewall"] and drift[0]["kernel"] == []

@@ -106,11 +106,12 @@ def test_packets_leave_by_nat_and_come_in_by_ports(world: Machine, wall: str) ->
     assert not reaches(world, "cbout", "10.99.7.20", 80), "nobody comes in by himself"
     assert reaches(world, "cbout", "10.98.0.1", 8080), "in by a port"
     assert "10.98.0.2" in heard(world, "cbweb"), "and the jail sees who comes"
+    world.run("jexec", "cbweb", "daemon", "-f", "nc", "-n", "-6", "-lk", "80")
+    world.run("jexec", "cbweb", "daemon", "-f", "nc", "-n", "-6", "-lk", "81")
     assert reaches(world, "cbdb", "10.99.7.20", 80) and reaches(world, "cbdb", "fd99:7::20", 80), "over the bridge"
     assert reaches(world, "cbdb", "10.98.0.1", 8080), "by the host's address, from the same network"
     assert not reaches(world, "cbout", "10.98.0.1", 8081)
     world.run("route", "-q", "-j", "cbout", "-6", "add", "fd99:7::/64", "fd98::1")
-    world.run("jexec", "cbweb", "daemon", "-f", "nc", "-n", "-6", "-lk", "81")
     assert reaches(world, "cbout", "fd99:7::20", 81) and not reaches(world, "cbout", "fd99:7::20", 80), "IPv6 is let in, not translated"
 
 

@@ -18,6 +18,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition i
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import cpus
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import observe
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import RC_CONF, Observed
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry import ASPECTS, concerned
 
 SCHEMA_VERSION = 1
 
@@ -37,6 +38,12 @@ def gather(host: Host, storage_path: str, dataset: Optional[str], sizes: bool) -
     names.sort(key=lambda name: boot.index(name) if name in boot else len(boot))
     versions: Dict[str, str] = {}
     jails = [_jail(host, seen, name, ours.get(name), booting, storage_path, dataset, versions) for name in names]
+    aspects = concerned([], seen.marks())
+    for jail in jails:
+        for aspect in aspects if jail["managed"] else ():
+            told = dict(aspect.report(seen, jail["name"], ours[jail["name"]].meta))
+            jail["drift"] += told.pop("drift", [])
+            jail.update(told)
     usage = _usage(host, seen, [jail["name"] for jail in jails if jail["state"] == "running"])
     measured = _measure(host, [jail["path"] for jail in jails if jail["managed"] and jail["path"]]) if sizes else {}
     for jail in jails:
@@ -52,6 +59,7 @@ def gather(host: Host, storage_path: str, dataset: Optional[str], sizes: bool) -
             "boot_order": boot if booting.enabled else [],
             "racct": seen.rules is not None,
             "fibs": int(seen.sysctl["net.fibs"]) if seen.sysctl.get("net.fibs", "").isdigit() else 1,
+            **{key: value for aspect in ASPECTS for key, value in aspect.report_host(seen).items()},
         },
         "jails": jails,
     }

@@ -179,8 +179,34 @@ class Networks(Aspect):
 
         return [Step(f"destroy {', '.join(sorted(there))}, left of it", do)]
 
+    def report(self, seen: Observed, name: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Its memberships; a running jail has its end of each pair, and the host the other."""
+        made = joins.joins_of(facts)
+        lost = [one.outer for one in made if name in seen.running and one.outer not in seen.interfaces and not facts.get("waits")]
+        drift = [{"parameter": "networks", "file": [outer], "kernel": []} for outer in lost]
+        return {"networks": [{"name": one.network, **_told(one)} for one in made], **({"drift": drift} if drift else {})} if made else {}
+
+    def report_host(self, seen: Observed) -> Mapping[str, Any]:
+        """The networks, with the jails in them."""
+        members: Dict[str, List[Dict[str, str]]] = {}
+        for name, facts in seen.marks().items():
+            for one in joins.joins_of(facts):
+                members.setdefault(one.network, []).append({"name": name, **_told(one)})
+        found = [
+            {
+                "name": network.name, "device": network.device, "there": network.device in seen.interfaces, "uplink": network.port,
+                "ip4": network.ip4 or network.net4, "ip6": network.ip6 or network.net6, "nat": network.via if network.nat else "",
+                "private": network.private, "jails": members.get(network.name, []),
+            }
+            for network in networks_of(seen.rc_conf).values()
+        ]
+        return {"networks": found} if found else {}
+
     def tell(self, change: Change) -> Mapping[str, Any]:
         """Which interfaces and addresses it has."""
         made = joins.joins_of(change.wanted.meta if change.wanted is not None else {})
-        told = [{"name": one.network, "interface": one.inner, "mac": one.mac, "ip4": one.ip4, "ip6": one.ip6} for one in made]
-        return {"networks": told} if told else {}
+        return {"networks": [{"name": one.network, **_told(one)} for one in made]} if made else {}
+
+
+def _told(one: Join) -> Dict[str, str]:
+    return {"interface": one.inner, "mac": one.mac, "ip4": one.ip4, "ip6": one.ip6}

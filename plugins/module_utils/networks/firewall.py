@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step, write_step
@@ -173,3 +174,32 @@ def drop_made(paths: Sequence[str]) -> Step:
                 host.remove(path)
 
     return Step(f"remove {', '.join(paths)}", do)
+
+
+# -- told of what is loaded
+
+
+def limits(found: Firewall, jail: str, pipe: int) -> Dict[str, int]:
+    """A jail's bandwidth, as the file of its pipes has it."""
+    anchor = pf.jail_anchor(jail)
+    text = found.files.get(f"{pf.FOLDER}/{anchor}.pipes", "") + found.files.get(f"{pf.FOLDER}/{anchor}.ipfw", "")
+    rates = {int(number): int(rate) for number, rate in re.findall(r"(?m)^pipe (\d+) config bw (\d+)bit/s", text)}
+    both = (("in", pipe), ("out", pipe + 1))
+    return {way: rates[number] for way, number in both if number in rates}
+
+
+def drift(found: Firewall, jail: str) -> List[Dict[str, Any]]:
+    """Where what is loaded for a running jail is not what its file says."""
+    anchor = pf.jail_anchor(jail)
+    if found.kind == "ipfw":
+        from ansible_collections.cellblock.jails.plugins.module_utils.networks import ipfw
+
+        said, now = ipfw.loaded(found.files.get(ipfw.RULES, "")), found.digest
+    else:
+        said, now = pf.sign_of(found.files.get(pf.path(anchor), "")), found.digests.get(anchor, "")
+    told = [] if said == now else [{"parameter": "firewall", "file": [said] if said else [], "kernel": [now] if now else []}]
+    for line in found.files.get(f"{pf.FOLDER}/{anchor}.pipes", "").splitlines() if found.kind == "pf" else ():
+        number, rate = int(line.split()[1]), int(line.split()[4][:-5])
+        if not dummynet.holds(rate, found.pipes.get(number)):
+            told.append({"parameter": "bandwidth", "file": [str(rate)], "kernel": [f"{found.pipes[number]:.0f}"] if number in found.pipes else []})
+    return told

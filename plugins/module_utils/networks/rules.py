@@ -158,6 +158,20 @@ class Rules(Aspect):
         steps = firewall.forget(name, found, _dropped(change, True)) if change.running is None and found.kind == "pf" else []
         return [*steps, *firewall.drop_files(_paths(name), found)]
 
+    def report(self, seen: Observed, name: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Ports, bandwidth, and whether what is loaded is what its file says: by a digest, never by a listing."""
+        found: Optional[firewall.Firewall] = seen.own.get(self.name)
+        if found is None or not _traffic(facts):
+            return {}
+        limits = firewall.limits(found, name, int(_traffic(facts).get("pipe", 0)))
+        drift = firewall.drift(found, name) if name in seen.running else []
+        return {"ports": list(_traffic(facts).get("ports", ())), "bandwidth": limits, **({"drift": drift} if drift else {})}
+
+    def report_host(self, seen: Observed) -> Mapping[str, Any]:
+        """The firewall that does it."""
+        found: Optional[firewall.Firewall] = seen.own.get(self.name)
+        return {} if found is None else {"firewall": {"kind": found.kind, "running": bool(found.running)}}
+
     def settle(self, scene: Scene, changes: Sequence[Change], failed: FrozenSet[str], files: Any) -> List[Step]:
         """A creation that failed leaves no file. All rules of ipfw are loaded as they are for what stands."""
         lost = [change.jail.name for change in changes if change.jail.name in failed and change.is_new and self.name in change.jail.own]

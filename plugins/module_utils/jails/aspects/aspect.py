@@ -116,6 +116,14 @@ class Aspect:
         """What the module returns of it, under the jail's name."""
         return {}
 
+    def report(self, seen: Observed, name: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What jail_info tells of a jail by its mark; ``drift`` is added to what the jail drifted by."""
+        return {}
+
+    def report_host(self, seen: Observed) -> Mapping[str, Any]:
+        """What jail_info tells of the host."""
+        return {}
+
     def reboot_waits(self, scene: Scene, changes: Sequence[Change]) -> Sequence[str]:
         """What waits for a reboot of the host."""
         return ()

@@ -63,7 +63,7 @@ def test_a_host_without_jails_says_so() -> None:
     restart_waits=st.lists(st.just("x"), max_size=1),
 )))
 def test_a_box_is_straight_whatever_it_holds(jails: list[dict[str, Any]]) -> None:
-    assert len({picture._width(row) for row in lines(*jails)}) == 1
+    assert len({picture.breadth(row) for row in lines(*jails)}) == 1
 
 
 def test_colour_does_not_bend_the_box() -> None:
