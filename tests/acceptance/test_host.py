@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Dict
 
 import pytest
 
-from .machine import Failed, Machine, Remote
+from .machine import Failed, Machine, Remote, Simulated
 
 BASICS = ["include $devfsrules_hide_all", "include $devfsrules_unhide_basic", "include $devfsrules_unhide_login"]
 
@@ -129,3 +130,13 @@ def test_settings_are_brought_and_what_waits_for_a_reboot_is_said(machine: Machi
 def test_listeners_are_told(machine: Machine) -> None:
     told = machine.module("listeners_info")
     assert {one["address"] for one in told["open"]} == {"*"} and 22 in {one["port"] for one in told["open"]}
+
+
+def test_listeners_are_the_same_where_sockstat_knows_no_json(tmp_path: Path) -> None:
+    """FreeBSD 14.0 and 14.1."""
+    machine = Simulated(tmp_path / "host", "ufs")
+    machine.sim.state["services"] = {"rpcbind": [("tcp4", "*", 111), ("udp6", "*", 111)], "nfsd": [("tcp46", "*", 2049), ("udp4", "*", 2049)]}
+    told = machine.module("listeners_info")
+    assert {one["program"] for one in told["open"]} == {"rpcbind", "nfsd", "kernel"}
+    machine.sim.state["sysctl"]["kern.osreldate"] = "1400097"
+    assert machine.module("listeners_info") == told

@@ -156,6 +156,18 @@ def sockets(text: str) -> List[Socket]:
     return found
 
 
+_SOCKET = re.compile(
+    r"(\S+) +(\S.{0,15}?) +([0-9]{1,9}|\?) +(?:[0-9]+|\?) +([a-z]+[46]+|[a-z]+) +(\S+):([0-9]{1,5}|\*)(?: .*)?", re.DOTALL
+)
+
+
+def sockets_in_text(text: str) -> List[Socket]:
+    """``sockstat -4 -6 -l -q -w`` of a FreeBSD whose sockstat(1) has no ``--libxo``. ``?`` stands for the kernel."""
+    found = (_SOCKET.fullmatch(line) for line in lines(text))
+    known = [["" if word == "?" else word for word in one.groups()] for one in found if one]
+    return [Socket(user, name, int(pid or 0), proto, address, port) for user, name, pid, proto, address, port in known]
+
+
 def processes(text: str) -> List[Tuple[int, int, str]]:
     """``ps -o jid,pid,command``: the jail, the process and what it calls itself. A line of another form is no process."""
     found = (re.fullmatch(r"\s*([0-9]{1,9})\s+([0-9]{1,9})(?:[ ]+(.*))?", line, re.DOTALL) for line in lines(text))

@@ -9,13 +9,12 @@ import re
 from dataclasses import dataclass
 from typing import Dict, FrozenSet, Iterable, List, Mapping, Sequence, Tuple
 
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
 
-# Without -j: sockstat(1) leaves its JSON unfinished with it, and hides the kernel's own sockets.
-SOCKETS: Sequence[str] = ("sockstat", "--libxo", "json", "-4", "-6", "-l")
 PROCESSES: Sequence[str] = ("ps", "ax", "-o", "jid,pid,command")
 
 
@@ -79,13 +78,21 @@ def observe(host: Host) -> Listening:
             commands[pid] = command
     sockets = {
         Listener(
-            socket.command or ("?" if socket.pid else "kernel"), socket.pid, socket.user or ("?" if socket.pid else "root"),
+            _program(socket, commands), socket.pid, socket.user or ("?" if socket.pid else "root"),
             socket.proto.rstrip("46"), _families(socket.proto), socket.address, int(socket.port),
         )
-        for socket in outputs.sockets(host.run(SOCKETS).out)
+        for socket in ask.sockets(host, "-l")
         if not jailed.get(socket.pid, False) and re.fullmatch("[0-9]{1,5}", socket.port)
     }
     return Listening(sorted(sockets, key=lambda one: (one.port, one.proto, one.program, one.families, one.pid)), commands)
+
+
+def _program(socket: outputs.Socket, commands: Mapping[int, str]) -> str:
+    """Who holds a socket. sockstat(1) without JSON cuts names after ten letters."""
+    whole = commands.get(socket.pid, "").split(" ")[0].rstrip(":").rsplit("/", 1)[-1]
+    if len(socket.command) == 10 and whole.startswith(socket.command):
+        return whole
+    return socket.command or ("?" if socket.pid else "kernel")
 
 
 def _families(proto: str) -> Tuple[str, ...]:

@@ -18,7 +18,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step, write_step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
-from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs, rc_conf, sshd_config
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf, sshd_config
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
 from ansible_collections.cellblock.jails.plugins.module_utils.host import listeners
 from ansible_collections.cellblock.jails.plugins.module_utils.host.options import POLICIES
@@ -27,7 +27,6 @@ RC_CONF = "/etc/rc.conf"
 NTP_CONF = "/etc/ntp.conf"
 SSHD_CONFIG = "/etc/ssh/sshd_config"
 MARKS = ("# BEGIN cellblock.jails", "# END cellblock.jails")
-CONNECTED: Sequence[str] = ("sockstat", "--libxo", "json", "-4", "-6", "-c")
 PATIENCE = 20.0  # seconds for a restarted daemon to open its sockets
 
 
@@ -323,9 +322,8 @@ def _guard(host: Host, wanted: Wanted, addresses: Sequence[str]) -> None:
 
 def _connected(host: Host) -> List[str]:
     """Addresses of the host that ssh connections use now; escalation may have wiped which one is ours."""
-    sockets = outputs.sockets(host.run(CONNECTED).out)
     return sorted({
-        socket.address for socket in sockets
+        socket.address for socket in ask.sockets(host, "-c")
         if socket.command.startswith("sshd") and socket.address not in ("*", "127.0.0.1", "::1")
     })
 

@@ -20,7 +20,7 @@ BASE_MOUNT = "basejail"  # where a thin jail sees its base, below its root
 CPUSET_HOOK = "/usr/bin/cpuset -l "
 # What these hooks do at a start is done to a running jail too, so that a change of them waits for nothing.
 LIVE_HOOKS = (CPUSET_HOOK, "/sbin/pfctl -q -a cellblock/", "/sbin/dnctl ", "/sbin/kldload -n ")
-INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9_.]{0,14}")
+INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")
 
 
 @dataclass(frozen=True)

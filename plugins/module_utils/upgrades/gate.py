@@ -10,9 +10,9 @@ import shlex
 import time
 from typing import Iterator, List, Sequence, Set, Tuple
 
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
-from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.model import Gate
 
@@ -87,7 +87,7 @@ def _questions(name: str, gate: Gate, addresses: Sequence[str]) -> Iterator[Tupl
 def _listening(host: Host, name: str) -> Set[Tuple[str, str]]:
     """The protocols and ports on which a jail's processes listen."""
     pids = set(host.ask(["ps", "-J", name, "-o", "pid="]).out.split())
-    found = outputs.sockets(host.run(["sockstat", "--libxo", "json", "-4", "-6", "-l"]).out)
+    found = ask.sockets(host, "-l")
     return {(re.sub(r"[46]+$", "", one.proto), one.port) for one in found if str(one.pid) in pids}
 
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import json
-from typing import Iterator, List, Tuple
+from typing import Any, Dict, Iterator, List, Tuple
 
 from ..core import Refusal, SimulatedHost, tool
 from .system import PORTS, daemon_flags
@@ -43,6 +43,8 @@ def ps(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 def sockstat(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """sockstat(1) -l, and -c for the ssh connections that a test puts into the state."""
     found = []
+    if "--libxo" in args and int(host.state["sysctl"]["kern.osreldate"]) < 1402000:
+        return 1, "", "sockstat: illegal option -- -\nusage: sockstat [-46CciLlnqSsUuvw] [-j jid] [-p ports] [-P protocols]\n"
     if "-c" not in args:
         for name in sorted(host.state["services"]):
             found += [(name, PIDS[name], *one, "*", 0) for one in host.state["services"][name]]
@@ -58,4 +60,16 @@ def sockstat(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
          "proto": proto, "local": {"address": address, "port": port}, "foreign": {"address": far, "port": far_port}}
         for number, (command, pid, proto, address, port, far, far_port) in enumerate(found)
     ]
-    return 0, json.dumps({"__version": "1", "sockstat": {"socket": listed}}) + "\n", ""
+    if "--libxo" in args:
+        return 0, json.dumps({"__version": "1", "sockstat": {"socket": listed}}) + "\n", ""
+    return 0, "".join(map(_line, listed)), ""
+
+
+def _line(socket: Dict[str, Any]) -> str:
+    """A line of sockstat(1) -q -w."""
+    if "pid" in socket:
+        begin = f"{socket['user']:<8} {socket['command'][:10]:<10} {socket['pid']:>5} {socket['fd']:<3} "
+    else:
+        begin = f"{'?':<8} {'?':<10} {'?':<5} {'?':<2} "
+    local, far = (f"{end['address']}:{end['port'] or '*'}" for end in (socket["local"], socket["foreign"]))
+    return f"{begin:<30}{socket['proto']:<6} {local:<46}{far}\n"

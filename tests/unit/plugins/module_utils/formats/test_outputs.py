@@ -21,6 +21,7 @@ ANSWERS = {
     "jails": '{"__version": "2", "jail-information": {"jail": [{"jid": "1", "name": "www", "host.hostname": "w", "persist": true}]}}',
     "mounts": '{"__version": "1", "mount": {"mounted": [{"special": "a", "node": "/b", "fstype": "nullfs", "opts": ["local"]}]}}',
     "sockets": '{"sockstat": {"socket": [{"user": "root", "command": "sshd", "pid": 7, "proto": "tcp4", "local": {"address": "*", "port": "22"}}]}}',
+    "sockets_in_text": "root     sshd        7 3   tcp4   *:22     *:*\n",
     "processes": "JID PID COMMAND\n  0 1 /sbin/init\n  3 77 sshd: a [priv] (sshd)\n",
     "interfaces": "em0: flags=8863<UP> metric 0\n\tinet 192.0.2.1/24 broadcast 192.0.2.255\n\tgroups: egress\n",
     "rctl_rules": "jail:www:memoryuse:deny=1024\n",
@@ -60,6 +61,17 @@ def test_a_process_in_a_jail_cannot_pose_as_one_of_the_host(end: str) -> None:
     """What a jailed process calls itself makes no line of its own."""
     found = outputs.processes(f"JID PID COMMAND\n  3 77 evil{end}0 1 /usr/sbin/nfsd\n")
     assert [(jid, pid) for jid, pid, _command in found] == [(3, 77)]
+
+
+def test_a_process_cannot_pose_as_another_in_the_text_of_sockstat() -> None:
+    """What it calls itself is cut after ten letters, and makes neither a line nor a field of its own."""
+    lines = [
+        "root     x 1 3 tcp4  1234 4   tcp4   *:80                                           *:*",
+        "root     a\nroot 7 b   1235 4   tcp4   *:81                                           *:*",
+        "?        ?          ?     ?  udp6   *:2049                                         *:*",
+    ]
+    found = outputs.sockets_in_text("\n".join(lines) + "\n")
+    assert [(one.pid, one.port) for one in found] == [(1234, "80"), (1235, "81"), (0, "2049")]
 
 
 @pytest.mark.parametrize("odd", ["\u2028", "\x85", "\xa0", "\u3000", " ", "\t", "#", "\\", "\\040"])
