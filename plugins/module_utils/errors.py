@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Optional
+from types import TracebackType
+from typing import Callable, Iterable, List, Optional, Sequence, Type, TypeVar
+
+Thing = TypeVar("Thing")
+Value = TypeVar("Value")
 
 
 class CellblockError(Exception):
@@ -31,6 +35,14 @@ class InputError(CellblockError):
     """What was asked for is wrong; nothing was touched."""
 
 
+class InputErrors(InputError):
+    """Several at once."""
+
+    def __init__(self, found: Sequence[CellblockError]) -> None:
+        super().__init__("\n".join(map(str, found)))
+        self.found = tuple(found)
+
+
 class FormatError(CellblockError):
     """A text does not follow its format."""
 
@@ -49,3 +61,38 @@ class Refused(CellblockError):
 
 class Locked(HostError):
     """Another run holds this host's lock."""
+
+
+class Faults:
+    """All that is wrong with what is asked for, told at once: a fault ends its own ``with`` block and nothing else."""
+
+    def __init__(self) -> None:
+        self.found: List[CellblockError] = []
+
+    def __enter__(self) -> None:
+        """What follows may be at fault."""
+
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]) -> bool:
+        if isinstance(error, InputErrors):
+            self.found.extend(error.found)
+        elif isinstance(error, (InputError, Refused)):
+            self.found.append(error)
+        else:
+            return False
+        return True
+
+    def each(self, things: Iterable[Thing], check: Callable[[Thing], Value]) -> List[Value]:
+        """What a check makes of each thing; those at fault are left out."""
+        made = []
+        for thing in things:
+            with self:
+                made.append(check(thing))
+        return made
+
+    def tell(self) -> None:
+        """Raise what was found, if anything was."""
+        told = list({str(error): error for error in self.found}.values())
+        if len(told) == 1:
+            raise told[0]
+        if told:
+            raise InputErrors(told)

@@ -67,11 +67,12 @@ reboot_waits:
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import options
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.planning import serve_jails
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.request import beyond
 
 
 def main() -> None:
     """The door."""
-    module = Module(argument_spec={**options.JAIL, **options.HOST}, supports_check_mode=True)
+    module = Module({**options.JAIL, **options.HOST}, beyond, supports_check_mode=True)
     jail = {key: module.params[key] for key in options.JAIL}
     serve_jails(module, {**module.params, "jails": [jail]}, whole=False)
 

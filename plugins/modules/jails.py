@@ -122,6 +122,7 @@ failures:
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import options
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.planning import serve_jails
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.request import beyond
 
 
 def main() -> None:
@@ -134,6 +135,7 @@ def main() -> None:
             "boot_style": {"type": "str", "choices": ["jail_conf", "rc_conf"], "default": "jail_conf"},
             **options.HOST,
         },
+        beyond=beyond,
         supports_check_mode=True,
     )
     serve_jails(module, module.params, whole=True)

@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Callable, List, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
 
 class Module(AnsibleModule):  # type: ignore[misc]
-    """A module of this collection."""
+    """A module of this collection.
 
-    def __init__(self, argument_spec: Mapping[str, Any], **more: Any) -> None:
+    :param beyond: says what else is wrong with options as they were given, where Ansible's own check found something.
+    """
+
+    def __init__(
+        self, argument_spec: Mapping[str, Any], beyond: Optional[Callable[[Mapping[str, Any]], List[str]]] = None, **more: Any
+    ) -> None:
         self._is_checked = False
+        self._beyond = beyond
         super().__init__(argument_spec=dict(argument_spec), **more)
         self._is_checked = True
 
@@ -28,5 +34,7 @@ class Module(AnsibleModule):  # type: ignore[misc]
             from ansible_collections.cellblock.jails.plugins.module_utils.engine.spec import faults
 
             found = faults(self.argument_spec, self._given)
+            if found and self._beyond is not None:
+                found += self._beyond(self._given)
             msg = "\n".join(found) if found else msg
         super().fail_json(msg=msg, **kwargs)

@@ -6,11 +6,20 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, Iterable, Iterator, List, Mapping, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Tuple
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_int
 
 KINDS = {"dict": "a dictionary", "list": "a list", "int": "a whole number", "bool": "yes or no", "str": "a text", "path": "a path"}
+# What people write who come from other tools.
+SENSES = {
+    "started": "running up active", "stopped": "down halted off", "absent": "removed deleted destroyed purged",
+    "ip4": "address addresses inet ipaddr", "ip6": "inet6", "interface": "iface nic", "base": "release template version image",
+    "boot": "autostart onboot enabled", "resolv_conf": "dns nameserver nameservers", "authorized_keys": "ssh_keys pubkeys",
+    "params": "parameters options properties", "mounts": "fstab volumes nullfs", "packages": "pkgs pkg", "exec": "hooks",
+    "memoryuse": "memory mem ram", "pcpu": "cpu", "maxproc": "processes procs", "storage_dataset": "dataset zfs zpool",
+    "storage_path": "jail_dir basedir",
+}
 
 
 def faults(spec: Mapping[str, Any], given: Mapping[str, Any]) -> List[str]:
@@ -22,8 +31,28 @@ def faults(spec: Mapping[str, Any], given: Mapping[str, Any]) -> List[str]:
     return [f"{where}: {text}" if where else text for where, text in _of_options(spec, given, "")]
 
 
+def sound(spec: Mapping[str, Any], given: Mapping[str, Any]) -> Dict[str, Any]:
+    """The options that have no fault; items of a list of dictionaries keep their places."""
+    names = _names(spec)
+    kept: Dict[str, Any] = {}
+    for key, value in given.items():
+        one = spec.get(names.get(str(key), ""))
+        if one is None or value is None:
+            continue
+        if one.get("elements") == "dict" and one.get("options") and isinstance(value, (list, tuple)):
+            kept[names[str(key)]] = [sound(one["options"], item) if isinstance(item, Mapping) else {} for item in value]
+        elif not any(True for _fault in _of_value(one, value, "")):
+            kept[names[str(key)]] = value
+    return kept
+
+
+def _names(spec: Mapping[str, Any]) -> Dict[str, str]:
+    """The options by all names that they go by."""
+    return {alias: name for name, one in spec.items() for alias in (name, *one.get("aliases", ()))}
+
+
 def _of_options(spec: Mapping[str, Any], given: Mapping[str, Any], where: str) -> Iterator[Tuple[str, str]]:
-    names = {alias: name for name, one in spec.items() for alias in (name, *one.get("aliases", ()))}
+    names = _names(spec)
     for key in given:
         if str(key) not in names and not str(key).startswith("_ansible_"):
             yield where, f"{key} is not an option. {nearest(str(key), names)}"
@@ -38,7 +67,10 @@ def _of_options(spec: Mapping[str, Any], given: Mapping[str, Any], where: str) -
 def _of_value(one: Mapping[str, Any], value: Any, where: str) -> Iterator[Tuple[str, str]]:
     kind = one.get("type", "str")
     if not _is(kind, value):
-        yield where, f"{KINDS.get(kind, kind)} is wanted, not {'this' if one.get('no_log') else _kind_of(value)}"
+        text = f"{KINDS.get(kind, kind)} is wanted, not {'this' if one.get('no_log') else _kind_of(value)}"
+        if kind == "list" and one.get("elements") == "dict" and isinstance(value, Mapping):
+            text += f". Begin each item with '- name: {next(iter(value), 'NAME')}'"
+        yield where, text
     elif kind == "list" and isinstance(value, (list, tuple)):
         element = {**one, "type": one.get("elements", "raw"), "elements": "raw"}
         for number, item in enumerate(value, 1):
@@ -73,5 +105,13 @@ def _kind_of(value: Any) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that is nearest to one, as a sentence; "" when none is near."""
-    near = difflib.get_close_matches(word.lower().replace("-", "_"), list(known), 1, 0.6)
-    return f"The nearest is {near[0]}" if near else ""
+    near = nearest_word(word, known)
+    return f"The nearest is {near}" if near else ""
+
+
+def nearest_word(word: str, known: Iterable[str]) -> str:
+    """The known word that is nearest to one, by its letters or its sense; "" when none is near."""
+    words = {one: one for one in known}
+    senses = {other: one for one, others in SENSES.items() if one in words for other in others.split()}
+    near = difflib.get_close_matches(word.lower().replace("-", "_"), [*words, *senses], 1, 0.6)
+    return {**senses, **words}[near[0]] if near else ""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import os.path
 import re
 from dataclasses import replace
-from typing import Any, Dict, Mapping, Optional
+from typing import Any, List, Mapping, Optional
 
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults, InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fields
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import params as table
@@ -45,48 +45,70 @@ def jail_from(options: Mapping[str, Any], storage_path: str) -> Jail:
     :param storage_path: the directory that roots stand in by default.
     :raises InputError: saying which jail and option, and how to mend it.
     """
-    name = check_name(str(options.get("name") or ""))
-    where = f"jail {name}"
+    name = str(options.get("name") or "")
+    where, faults = f"jail {name}", Faults()
+    with faults:
+        check_name(name)
     state = str(options.get("state") or "started")
+    if state != "absent" and not faults.found:
+        with faults:
+            _check_boot(name, bool(options.get("boot", True)), where)
     if state == "absent":
+        faults.tell()
         return Jail(name, state, destroy_snapshots=bool(options.get("destroy_snapshots")))
     root = str(options.get("root") or "thin")
     base = options.get("base")
+    path = str(options.get("path") or f"{storage_path}/{'NAME' if faults.found else name}")
+    with faults:
+        _check_base(root, base, where)
+    with faults:
+        _check_path(path, where)
+    jail = Jail(
+        name=name, state=state, root=root, base=base, path=path,
+        depend=tuple(faults.each(options.get("depend") or (), lambda other: check_name(str(other)))),
+        ruleset=None if options.get("devfs_ruleset") is None else str(options["devfs_ruleset"]),
+        boot=bool(options.get("boot", True)),
+        boot_order=int(options.get("boot_order", 100)),
+        boot_style=str(options.get("boot_style") or "jail_conf"),
+        restart=str(options.get("restart") or "never"),
+        adopt=bool(options.get("adopt")),
+    )
+    jail = _with_values(jail, options, storage_path, faults)
+    faults.tell()
+    return jail
+
+
+def _with_values(jail: Jail, options: Mapping[str, Any], storage_path: str, faults: Faults) -> Jail:
+    """The jail with what its options hold; what is wrong with one keeps no other from being looked at."""
+    where = f"jail {jail.name}"
+    network: Params = {}
+    with faults:
+        network, own = addresses.declared(options, where)
+        jail = replace(jail, addresses=own)
+    with faults:
+        jail = replace(jail, quota=_size(options.get("quota"), f"{where}, quota"))
+    with faults:
+        jail = replace(jail, reservation=_size(options.get("reservation"), f"{where}, reservation"))
+    with faults:
+        jail = replace(jail, params=_params(options, jail.path, network, where))
+    with faults:
+        jail = replace(jail, mounts=mounts.declared(options.get("mounts") or [], jail.path, where))
+    with faults:
+        jail = replace(jail, inside=own_files.declared(options, where))
+    with faults:
+        jail = replace(jail, flavour=_flavour(options.get("flavour"), storage_path, where))
+    asked = [aspect for aspect in ASPECTS if any(options.get(option) is not None for option in aspect.options)]
+    made = dict(faults.each(asked, lambda aspect: (aspect.name, aspect.declare(jail, options))))
+    return replace(jail, own={name: value for name, value in made.items() if value is not None})
+
+
+def _check_base(root: str, base: Optional[str], where: str) -> None:
     if root in BASE_ROOTS and not base:
         raise InputError(f"a {root} jail needs a base", where, "Name one in 'base'; the basejail module makes them")
     if root not in BASE_ROOTS and base:
         raise InputError(f"root '{root}' takes no base", where, "Drop 'base', or use root thin, clone or thick")
     if base:
         fields.check("path" if str(base).startswith("/") else "name of a base", str(base), f"{where}, base")
-    path = str(options.get("path") or f"{storage_path}/{name}")
-    _check_path(path, where)
-    network, own = addresses.declared(options, where)
-    jail = Jail(
-        name=name, state=state, root=root, base=base, path=path,
-        quota=_size(options.get("quota"), f"{where}, quota"),
-        reservation=_size(options.get("reservation"), f"{where}, reservation"),
-        params=_params(options, path, network, where),
-        addresses=own,
-        mounts=mounts.declared(options.get("mounts") or [], path, where),
-        depend=tuple(check_name(str(other)) for other in options.get("depend") or ()),
-        ruleset=None if options.get("devfs_ruleset") is None else str(options["devfs_ruleset"]),
-        boot=bool(options.get("boot", True)),
-        boot_order=int(options.get("boot_order", 100)),
-        boot_style=str(options.get("boot_style") or "jail_conf"),
-        inside=own_files.declared(options, where),
-        flavour=_flavour(options.get("flavour"), storage_path, where),
-        restart=str(options.get("restart") or "never"),
-        adopt=bool(options.get("adopt")),
-    )
-    _check_boot(name, jail.boot, where)
-    return replace(jail, own=_of_aspects(jail, options))
-
-
-def _of_aspects(jail: Jail, options: Mapping[str, Any]) -> Dict[str, Any]:
-    """What the aspects whose options are given make of them."""
-    asked = [aspect for aspect in ASPECTS if any(options.get(option) is not None for option in aspect.options)]
-    declared = {aspect.name: aspect.declare(jail, options) for aspect in asked}
-    return {name: value for name, value in declared.items() if value is not None}
 
 
 def check_name(name: str) -> str:
@@ -159,17 +181,17 @@ def _params(options: Mapping[str, Any], path: str, network: Params, where: str) 
         found["exec.stop"] = ["/bin/sh /etc/rc.shutdown jail"]
     if options.get("fib") is not None:
         found["exec.fib"] = table.check("exec.fib", options["fib"], f"{where}, fib")
+    faults = Faults()
     for key, value in (options.get("exec") or {}).items():
         full = key if key.startswith("exec.") else f"exec.{key}"
-        found[full] = table.check(full, value, f"{where}, exec.{key}")
-        for command in found[full] if full in HOOKS else ():
-            _check_hook(command, f"{where}, exec.{key}")
+        with faults:
+            found[full] = table.check(full, value, f"{where}, exec.{key}")
+            for command in found[full] if full in HOOKS else ():
+                _check_hook(command, f"{where}, exec.{key}")
     for key, value in (options.get("params") or {}).items():
-        here = f"{where}, params"
-        if key in OWN_OPTION:
-            raise InputError(f"{key} has an option of its own", here, f"Use {OWN_OPTION[key]}")
-        values = table.check(key, value, here)
-        found[table.canonical(key)] = values if key in MANY_LINES else [fields.check("value", one, f"{here}, {key}") for one in values]
+        with faults:
+            found[table.canonical(key)] = _param(key, value, f"{where}, params")
+    faults.tell()
     for group in ("meta", "env"):
         _gather_keys(found, group)
     asked = _cpuset(options.get("cpuset"), where)
@@ -177,6 +199,13 @@ def _params(options: Mapping[str, Any], path: str, network: Params, where: str) 
         # The kernel forgets a jail's CPU set with the jail; the hook sets it anew at every start.
         found.setdefault("exec.created", []).append(f"{CPUSET_HOOK}{asked} -j {name}")
     return {key: value for key, value in found.items() if value or not key.startswith("exec.")}
+
+
+def _param(key: str, value: Any, where: str) -> List[str]:
+    if key in OWN_OPTION:
+        raise InputError(f"{key} has an option of its own", where, f"Use {OWN_OPTION[key]}")
+    values = table.check(key, value, where)
+    return values if key in MANY_LINES else [fields.check("value", one, f"{where}, {key}") for one in values]
 
 
 def _check_hook(command: str, where: str) -> None:

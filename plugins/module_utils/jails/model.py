@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults, InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fields, fstab
 
 Params = Dict[str, List[str]]
@@ -136,20 +136,33 @@ def check_set(jails: Sequence[Jail]) -> None:
     """What must hold among the jails of one host: names, addresses, dependencies."""
     seen: Dict[str, str] = {}
     addresses: Dict[str, str] = {}
+    faults = Faults()
     for jail in jails:
-        infix = re.sub(r"[^A-Za-z0-9]", "_", jail.name)
-        if infix in seen:
-            same = "declared twice" if seen[infix] == jail.name else f"rc.d/jail cannot tell it from {seen[infix]}"
-            raise InputError(same, f"jail {jail.name}", "Give each jail a name of its own")
-        seen[infix] = jail.name
+        with faults:
+            _check_infix(jail, seen)
         for address in jail.addresses:
-            other = addresses.setdefault(address.ip, jail.name)
-            if other != jail.name and address.interface is not None:
-                raise InputError(
-                    f"{address.ip} is given to {other} too; the first to stop would take it from the other",
-                    f"jail {jail.name}", "Give each its own, or share an address of the host without an interface",
-                )
-    order_by_need(jails)
+            with faults:
+                _check_shared(jail, address, addresses)
+    with faults:
+        order_by_need(jails)
+    faults.tell()
+
+
+def _check_infix(jail: Jail, seen: Dict[str, str]) -> None:
+    infix = re.sub(r"[^A-Za-z0-9]", "_", jail.name)
+    if infix in seen:
+        same = "declared twice" if seen[infix] == jail.name else f"rc.d/jail cannot tell it from {seen[infix]}"
+        raise InputError(same, f"jail {jail.name}", "Give each jail a name of its own")
+    seen[infix] = jail.name
+
+
+def _check_shared(jail: Jail, address: Address, addresses: Dict[str, str]) -> None:
+    other = addresses.setdefault(address.ip, jail.name)
+    if other != jail.name and address.interface is not None:
+        raise InputError(
+            f"{address.ip} is given to {other} too; the first to stop would take it from the other",
+            f"jail {jail.name}", "Give each its own, or share an address of the host without an interface",
+        )
 
 
 def order_by_need(jails: Sequence[Jail]) -> List[Jail]:

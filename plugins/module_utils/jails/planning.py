@@ -13,7 +13,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, Step, write_step
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Refused, UnsafePath
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Faults, Refused, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import life, runtime, weighing
@@ -50,14 +50,16 @@ class Planner:
     def plan(self) -> Plan:
         """The whole plan."""
         result = Plan(warnings=self.scene.warnings)
-        for aspect in self.aspects:
-            aspect.check_host(self.scene)
         changes: List[Change] = []
+        faults = Faults()
+        faults.each(self.aspects, lambda aspect: aspect.check_host(self.scene))
         for jail in self.scene.jails:
             try:
-                changes.append(self._change(jail))
+                with faults:
+                    changes.append(self._change(jail))
             except UnsafePath as error:
                 result.refused[jail.name] = error
+        faults.tell()
         files = SharedFiles()
         for aspect in self.aspects:
             aspect.share(self.scene, changes, files)
@@ -77,7 +79,7 @@ class Planner:
         if jail.state == "absent":
             self._remove(change)
         elif jail.name not in self.seen.unsafe:
-            self._bring(change, written or self._define(jail, old))
+            self._bring(change, written)
         elif jail.state == "stopped" and old is not None:
             self.scene.warnings.append(f"{self.seen.unsafe[jail.name]}. It is stopped, and otherwise left as it is.")
             self._leave_as_it_stands(change, old)
@@ -89,27 +91,29 @@ class Planner:
         """The definition that stands, when its file is just what we would write: it needs no reading, and is what is wanted."""
         text, facts = self.seen.confs.get(jail.name), self.scene.marks.get(jail.name)
         if text is not None and facts is not None and jail.boot_style == "jail_conf" and jail.state != "absent":
-            wanted = self._define(jail, Definition(jail.name, "jail_conf", facts))
-            if wanted.conf() == text:
+            faults = Faults()
+            wanted = self._define(jail, Definition(jail.name, "jail_conf", facts), faults)
+            if not faults.found and wanted.conf() == text:
                 return wanted
         return None
 
-    def _define(self, jail: Jail, old: Optional[Definition]) -> Definition:
+    def _define(self, jail: Jail, old: Optional[Definition], faults: Faults) -> Definition:
         draft = Draft(dict(jail.params))
-        for aspect in self.aspects:
-            aspect.define(self.scene, jail, old, draft)
-        return definitions.in_style(jail.name, jail.boot_style, draft.meta, draft.params)
+        faults.each(self.aspects, lambda aspect: aspect.define(self.scene, jail, old, draft))
+        with faults:
+            return definitions.in_style(jail.name, jail.boot_style, draft.meta, draft.params)
+        return Definition(jail.name, jail.boot_style, draft.meta, draft.params)
 
     # -- a jail that stays
 
-    def _bring(self, change: Change, wanted: Definition) -> None:
-        jail, old = change.jail, change.old
+    def _bring(self, change: Change, written: Optional[Definition]) -> None:
+        jail, old, faults = change.jail, change.old, Faults()
+        change.wanted = wanted = written or self._define(jail, old, faults)
         if old is not None and old.lost:  # jail(8) has to read it when it stops the jail
             change.old = old = replace(old, params=wanted.params)
             change.steps += write_step(definitions.conf_path(jail.name), self.seen.confs[jail.name], wanted.conf())
-        change.wanted = wanted
-        for aspect in self.aspects:
-            aspect.check(change)
+        faults.each(self.aspects, lambda aspect: aspect.check(change))
+        faults.tell()
         change.waits = weighing.waits(change, self.aspects)
         change.stops = change.running is not None and (jail.state == "stopped" or weighing.restarts(change))
         change.new = new = weighing.written(change, wanted, self.aspects)

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Dict, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Faults, InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.declaring import jail_from
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail, check_set, order_by_need
 
@@ -39,11 +39,15 @@ class Request:
         """Check a module's options."""
         storage_path = str(options.get("storage_path") or "/usr/jails")
         style = options.get("boot_style")
-        jails = [jail_from({"boot_style": style, **_given(jail)}, storage_path) for jail in options["jails"]]
-        check_set(jails)
+        faults = Faults()
+        jails = faults.each(options["jails"], lambda jail: jail_from({"boot_style": style, **_given(jail)}, storage_path))
         share = int(options.get("prune_share") or 0)
-        if not 0 <= share <= 100:
-            raise InputError(f"{share} is not a share of 0 to 100 percent", "prune_share")
+        with faults:
+            check_set(jails)
+        with faults:
+            if not 0 <= share <= 100:
+                raise InputError(f"{share} is not a share of 0 to 100 percent", "prune_share")
+        faults.tell()
         return cls(
             order_by_need(jails), storage_path, options.get("storage_dataset"), whole,
             bool(options.get("prune")), share, dict(options.get("assume") or {}) if check_mode else {},
@@ -52,3 +56,41 @@ class Request:
 
 def _given(options: Mapping[str, Any]) -> Dict[str, Any]:
     return {key: value for key, value in options.items() if value is not None}
+
+
+# Without one of them, nothing sensible can be said of the other options of a jail.
+ESSENTIAL = frozenset(("name", "root", "base", "path"))
+
+
+def beyond(given: Mapping[str, Any]) -> List[str]:
+    """What is wrong with the values of a call's jails, apart from what Ansible's own check of the options finds.
+
+    :param given: the options as they were given.
+    """
+    from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+    from ansible_collections.cellblock.jails.plugins.module_utils.engine.spec import sound
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails.options import HOST, JAIL
+
+    spec = {"jails": {"type": "list", "elements": "dict", "options": JAIL}, **HOST}
+    listed = given.get("jails") if isinstance(given.get("jails"), (list, tuple)) else [given]
+    whole = {**{key: value for key, value in given.items() if key in HOST}, "jails": listed}
+    kept = sound(spec, whole)
+    kept["jails"] = [jail for raw, jail in zip(listed or (), kept["jails"]) if isinstance(raw, Mapping) and _is_told(raw, jail)]
+    options = ArgumentSpecValidator(spec).validate(kept).validated_parameters
+    try:
+        Request.from_options(options, check_mode=True)
+    except CellblockError as error:
+        return str(error).splitlines()
+    return []
+
+
+def _is_told(raw: Mapping[str, Any], kept: Mapping[str, Any]) -> bool:
+    """Whether what was kept of a jail says what it is."""
+    from ansible_collections.cellblock.jails.plugins.module_utils.engine.spec import nearest_word
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails.options import JAIL
+
+    lost = [str(key) for key in raw if key not in kept and raw[key] is not None]
+    if "name" not in kept or ("state" in lost and "base" not in kept):
+        return False
+    return not any({key, nearest_word(key, JAIL)} & ESSENTIAL for key in lost)

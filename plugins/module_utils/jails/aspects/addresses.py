@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults, InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fields
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import drift, loopback, params, runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
@@ -39,24 +39,9 @@ class Addresses(Always):
 
     def check(self, change: Change) -> None:
         """Interfaces must be there, and who is to bring an address must be known."""
-        interfaces, others = change.scene.seen.interfaces, _others_own(change)
-        for address in change.jail.addresses:
-            where = f"jail {change.jail.name}, {address.conf()}"
-            made = address.interface == loopback.DEVICE and "loopback" in change.jail.own  # by the jail itself
-            if address.interface is not None and address.interface not in interfaces and not made:
-                raise InputError(
-                    f"interface {address.interface} does not exist", where, f"This host has {', '.join(sorted(interfaces))}"
-                )
-            if address.ip in others:
-                raise InputError(
-                    f"it is the address of jail {others[address.ip]}", where,
-                    "Give each jail its own, or let both name the address without an interface on a host that has it",
-                )
-            if address.interface is None and not runtime.has_address(interfaces, address, anywhere=True):
-                raise InputError(
-                    "no interface of this host has it, and none is named to put it on", where,
-                    f"Say interface: NAME, or write NAME|{address.ip}; this host has {', '.join(sorted(interfaces))}",
-                )
+        others, faults = _others_own(change), Faults()
+        faults.each(change.jail.addresses, lambda address: _check_address(change, address, others))
+        faults.tell()
 
     def weigh(self, change: Change) -> Iterable[str]:
         """Whether it shares the host's network is settled at its start."""
@@ -93,6 +78,24 @@ class Addresses(Always):
             there = [address for address in old if runtime.has_address(interfaces, address)]
             steps.append(_address_step(change.jail.name, param, there, new, now))
         return steps
+
+
+def _check_address(change: Change, address: Address, others: Mapping[str, str]) -> None:
+    interfaces, where = change.scene.seen.interfaces, f"jail {change.jail.name}, {address.conf()}"
+    there = f"this host has {', '.join(sorted(interfaces))}"
+    made = address.interface == loopback.DEVICE and "loopback" in change.jail.own  # by the jail itself
+    if address.interface is not None and address.interface not in interfaces and not made:
+        raise InputError(f"interface {address.interface} does not exist", where, f"T{there[1:]}")
+    if address.ip in others:
+        raise InputError(
+            f"it is the address of jail {others[address.ip]}", where,
+            "Give each jail its own, or let both name the address without an interface on a host that has it",
+        )
+    if address.interface is None and not runtime.has_address(interfaces, address, anywhere=True):
+        raise InputError(
+            "no interface of this host has it, and none is named to put it on", where,
+            f"Say interface: NAME, or write NAME|{address.ip}; {there}",
+        )
 
 
 def _addresses(definition: Definition, param: str) -> List[Address]:
@@ -138,20 +141,25 @@ def _address_step(name: str, param: str, old: List[Address], new: List[Address],
 
 
 def _of_family(option: Any, family: str, interface: Optional[str], where: str) -> Tuple[Address, ...]:
+    faults = Faults()
     texts = [option] if isinstance(option, str) else list(option or [])
-    found = []
-    for text in texts:
-        address = Address.parse(str(text), interface, f"{where}, {family}")
-        if (address.family == "inet6") != (family == "ip6"):
-            raise InputError(f"{address.ip} is of the other family", f"{where}, {family}", "Use ip4 and ip6 for each")
-        found.append(address)
+    found = faults.each(texts, lambda text: _of_text(str(text), family, interface, where))
+    faults.tell()
     return tuple(found)
+
+
+def _of_text(text: str, family: str, interface: Optional[str], where: str) -> Address:
+    address = Address.parse(text, interface, f"{where}, {family}")
+    if (address.family == "inet6") != (family == "ip6"):
+        raise InputError(f"{address.ip} is of the other family", f"{where}, {family}", "Use ip4 and ip6 for each")
+    return address
 
 
 def declared(options: Mapping[str, Any], where: str) -> Tuple[Params, Tuple[Address, ...]]:
     """The parameters of the jail's network, addresses aside, and the addresses."""
     found: Params = {}
     addresses: List[Address] = []
+    faults = Faults()
     vnet = bool(options.get("vnet") or options.get("networks"))
     for family in ("ip4", "ip6"):
         option = options.get(family)
@@ -159,7 +167,9 @@ def declared(options: Mapping[str, Any], where: str) -> Tuple[Params, Tuple[Addr
             word = option if isinstance(option, str) else option[0]
             found[family] = ["inherit" if word == "inherit" else "disable"]
         else:
-            addresses.extend(_of_family(option, family, options.get("interface"), where))
+            with faults:
+                addresses.extend(_of_family(option, family, options.get("interface"), where))
+    faults.tell()
     if options.get("loopback") is not None:
         addresses[:0] = loopback.declared(options, addresses, where)
     if vnet and (addresses or found):

@@ -16,7 +16,7 @@ from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults, InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import kept_lines, lines_of
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import params
@@ -84,24 +84,27 @@ class Limits(Always):
 
 
 def _rules(given: Mapping[str, Any], where: str) -> Tuple[Rule, ...]:
-    rules = []
-    for resource, value in given.items():
-        here = f"{where}, limits.{resource}"
-        if resource not in RESOURCES:
-            raise InputError(f"{resource!r} is not a resource", here, params.nearest(resource, RESOURCES))
-        spec = value if isinstance(value, Mapping) else {"amount": value}
-        action = str(spec.get("action", "throttle" if resource in RATES else "deny"))
-        if action == "deny" and resource in UNDENIABLE:
-            raise InputError("rctl(8) cannot deny this resource", here, "Give an action: log, devctl, or a signal")
-        if action == "throttle" and resource not in RATES:
-            raise InputError("only readbps, writebps, readiops and writeiops can be throttled", here, "Use deny")
-        if not re.fullmatch(r"deny|log|devctl|throttle|sig[a-z0-9]+", action):
-            raise InputError(f"{action!r} is not an action", here, "Use deny, log, devctl, throttle or sigNAME")
-        try:
-            rules.append(Rule(resource, action, amount(str(spec["amount"]))))
-        except (KeyError, ValueError) as error:
-            raise InputError(f"{spec.get('amount')!r} is not an amount", here, "A number, with k, m, g or t") from error
+    faults = Faults()
+    rules = faults.each(given.items(), lambda item: _rule(item[0], item[1], f"{where}, limits.{item[0]}"))
+    faults.tell()
     return tuple(sorted(rules, key=lambda rule: rule.resource))
+
+
+def _rule(resource: str, value: Any, where: str) -> Rule:
+    if resource not in RESOURCES:
+        raise InputError(f"{resource!r} is not a resource", where, params.nearest(resource, RESOURCES))
+    spec = value if isinstance(value, Mapping) else {"amount": value}
+    action = str(spec.get("action", "throttle" if resource in RATES else "deny"))
+    if action == "deny" and resource in UNDENIABLE:
+        raise InputError("rctl(8) cannot deny this resource", where, "Give an action: log, devctl, or a signal")
+    if action == "throttle" and resource not in RATES:
+        raise InputError("only readbps, writebps, readiops and writeiops can be throttled", where, "Use deny")
+    if not re.fullmatch(r"deny|log|devctl|throttle|sig[a-z0-9]+", action):
+        raise InputError(f"{action!r} is not an action", where, "Use deny, log, devctl, throttle or sigNAME")
+    try:
+        return Rule(resource, action, amount(str(spec["amount"])))
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{spec.get('amount')!r} is not an amount", where, "A number, with k, m, g or t") from error
 
 
 def _of(jail: Jail) -> Tuple[Rule, ...]:

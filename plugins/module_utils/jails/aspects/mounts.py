@@ -9,7 +9,7 @@ import os.path
 from typing import Any, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults, InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fields, fstab
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import roots
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
@@ -43,24 +43,25 @@ class Mounts(Always):
 
 
 def declared(given: Sequence[Any], path: str, where: str) -> Tuple[fstab.Entry, ...]:
-    entries = []
-    for number, value in enumerate(given, 1):
-        here = f"{where}, mounts[{number}]"
-        try:
-            entry = fstab.parse_line(value) if isinstance(value, str) else _mount(value, path)
-        except (KeyError, ValueError) as error:
-            raise InputError(f"not a mount: {error}", here, "Give an fstab(5) line, or src, dest and type") from error
-        if entry is None:
-            raise InputError("an empty mount", here, "Give an fstab(5) line, or src, dest and type")
-        fields.check("line", entry.spec + entry.file, here)
-        fields.check("type of file system", entry.vfstype, here)
-        fields.check("options of a mount", entry.mntops, here)
-        if os.path.normpath(entry.file) != entry.file or not entry.file.startswith(path + "/"):
-            raise InputError(
-                f"{entry.file} is not below the jail's root {path}", here, "Mount points are paths of the host"
-            )
-        entries.append(entry)
+    faults = Faults()
+    entries = faults.each(enumerate(given, 1), lambda one: _entry(one[1], path, f"{where}, mounts[{one[0]}]"))
+    faults.tell()
     return tuple(entries)
+
+
+def _entry(value: Any, path: str, where: str) -> fstab.Entry:
+    try:
+        entry = fstab.parse_line(value) if isinstance(value, str) else _mount(value, path)
+    except (KeyError, ValueError) as error:
+        raise InputError(f"not a mount: {error}", where, "Give an fstab(5) line, or src, dest and type") from error
+    if entry is None:
+        raise InputError("an empty mount", where, "Give an fstab(5) line, or src, dest and type")
+    fields.check("line", entry.spec + entry.file, where)
+    fields.check("type of file system", entry.vfstype, where)
+    fields.check("options of a mount", entry.mntops, where)
+    if os.path.normpath(entry.file) != entry.file or not entry.file.startswith(path + "/"):
+        raise InputError(f"{entry.file} is not below the jail's root {path}", where, "Mount points are paths of the host")
+    return entry
 
 
 def _mount(value: Mapping[str, Any], path: str) -> fstab.Entry:

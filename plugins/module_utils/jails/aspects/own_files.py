@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import re
-from typing import Any, List, Mapping, Optional
+from typing import Any, List, Mapping, Optional, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults, InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fields
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.rc_conf import NAME as RC_NAME
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import inside
@@ -36,33 +36,47 @@ class OwnFiles(Always):
 
 
 def declared(options: Mapping[str, Any], where: str) -> Inside:
+    faults = Faults()
+    with faults:
+        _check_password(options.get("root_password"), where)
+    with faults:
+        _check_zone(options.get("timezone"), f"{where}, timezone")
     rc_conf = options.get("rc_conf") or {}
-    for key in rc_conf:
-        if not RC_NAME.fullmatch(key):
-            raise InputError(f"{key!r} is not a variable's name", f"{where}, rc_conf", "Letters, digits and '_'")
+    variables = faults.each(rc_conf.items(), lambda item: _variable(item[0], item[1], f"{where}, rc_conf"))
+    aliases = faults.each((options.get("aliases") or {}).items(), lambda item: _alias(item[0], item[1], f"{where}, aliases"))
     keys, resolv_conf = options.get("authorized_keys"), options.get("resolv_conf")
-    password = options.get("root_password")
-    if password is not None and not re.fullmatch(r"[$*][A-Za-z0-9./$=,*-]*", password):
+    lines = faults.each(keys or (), lambda key: fields.check("line", str(key).strip(), f"{where}, authorized_keys"))
+    with faults:
+        resolv_conf = None if resolv_conf is None else fields.check("text", str(resolv_conf), f"{where}, resolv_conf")
+    faults.tell()
+    return Inside(
+        fstab="" if str(options.get("root") or "thin") in BASE_ROOTS else None,
+        rc_conf=dict(variables), resolv_conf=resolv_conf, timezone=options.get("timezone"),
+        root_password=options.get("root_password"), aliases=dict(aliases),
+        authorized_keys=None if keys is None else tuple(lines),
+    )
+
+
+def _check_password(given: Optional[str], where: str) -> None:
+    if given is not None and not re.fullmatch(r"[$*][A-Za-z0-9./$=,*-]*", given):
         raise InputError(
             "root_password is not a crypt(3) hash", where, "Give a hash such as $6$..., or '*' to lock the account"
         )
-    zone = options.get("timezone")
+
+
+def _check_zone(zone: Optional[str], where: str) -> None:
     if zone is not None and not re.fullmatch(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*", zone):
-        raise InputError(f"{zone!r} is not a time zone", f"{where}, timezone", "Such as Europe/Athens or UTC")
-    return Inside(
-        fstab="" if str(options.get("root") or "thin") in BASE_ROOTS else None,
-        rc_conf={key: _rc_value(value, f"{where}, rc_conf.{key}") for key, value in rc_conf.items()},
-        resolv_conf=None if resolv_conf is None else fields.check("text", str(resolv_conf), f"{where}, resolv_conf"),
-        timezone=zone,
-        root_password=password,
-        aliases={
-            fields.check("alias", str(key), f"{where}, aliases"): fields.check("line", str(value), f"{where}, aliases.{key}")
-            for key, value in (options.get("aliases") or {}).items()
-        },
-        authorized_keys=None if keys is None else tuple(
-            fields.check("line", str(key).strip(), f"{where}, authorized_keys") for key in keys
-        ),
-    )
+        raise InputError(f"{zone!r} is not a time zone", where, "Such as Europe/Athens or UTC")
+
+
+def _variable(key: str, value: Any, where: str) -> Tuple[str, Optional[str]]:
+    if not RC_NAME.fullmatch(key):
+        raise InputError(f"{key!r} is not a variable's name", where, "Letters, digits and '_'")
+    return key, _rc_value(value, f"{where}.{key}")
+
+
+def _alias(key: Any, value: Any, where: str) -> Tuple[str, str]:
+    return fields.check("alias", str(key), where), fields.check("line", str(value), f"{where}.{key}")
 
 
 def _rc_value(value: Any, where: str) -> Optional[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import List, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError, Refused
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import roots, runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
@@ -41,10 +41,13 @@ class Root(Always):
 
     def check(self, change: Change) -> None:
         """A root does not change its kind, nor take a place that is not ours."""
-        scene, jail = change.scene, change.jail
-        if jail.quota is not None or jail.reservation is not None:
-            if scene.request.storage_dataset is None or jail.root == "existing":
-                raise InputError("quota and reservation need a ZFS dataset", f"jail {jail.name}", "Give storage_dataset")
+        scene, jail, faults = change.scene, change.jail, Faults()
+        with faults:
+            _check_sizes(scene, jail)
+        with faults:
+            if not is_whole(scene, jail):
+                _base_path(scene, jail)
+        faults.tell()
         if change.old is None:
             roots.refuse_foreign(jail, scene.seen, dataset_of(scene, jail), jail.root == "existing")
         else:
@@ -79,6 +82,12 @@ class Root(Always):
             name, path, scene.seen, scene.seen.dataset_of(name, old.meta), mounts, change.jail.destroy_snapshots,
             scene.request.storage_path,
         )
+
+
+def _check_sizes(scene: Scene, jail: Jail) -> None:
+    if jail.quota is not None or jail.reservation is not None:
+        if scene.request.storage_dataset is None or jail.root == "existing":
+            raise InputError("quota and reservation need a ZFS dataset", f"jail {jail.name}", "Give storage_dataset")
 
 
 def dataset_of(scene: Scene, jail: Jail) -> Optional[str]:
