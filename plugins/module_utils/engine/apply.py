@@ -18,10 +18,12 @@ class StepFailed(CellblockError):
     """A step failed. Says which, in the tool's own words, and what could not be undone."""
 
     def __init__(self, step: Step, cause: CellblockError, leftovers: Sequence[str]) -> None:
+        from ansible_collections.cellblock.jails.plugins.module_utils.engine.meanings import meaning
+
         text = f"{step.what}: {cause.what}"
         if leftovers:
             text += "; left behind: " + "; ".join(leftovers)
-        super().__init__(text, cause.where, cause.fix)
+        super().__init__(text, cause.where, cause.fix or meaning("", cause.what) or None)
         self.step = step
 
 
@@ -39,7 +41,7 @@ def take_steps(host: Host, steps: Sequence[Step], states: Dict[int, str], earlie
             states[id(step)] = "taken"
         except (CellblockError, OSError) as error:
             states[id(step)] = "failed"
-            cause = error if isinstance(error, CellblockError) else CellblockError(str(error))
+            cause = error if isinstance(error, CellblockError) else CellblockError(error.strerror or str(error), error.filename)
             raise StepFailed(step, cause, _undo(host, taken, states)) from error
 
 

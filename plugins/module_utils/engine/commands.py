@@ -49,12 +49,18 @@ class Result:
         lines = [line.strip() for line in (self.err or self.out)[-4000:].splitlines() if line.strip()]
         return " / ".join(lines[-20:]) or f"exit code {self.rc}"
 
+    def meaning(self) -> Optional[str]:
+        """What its last words mean here, if that is known."""
+        from ansible_collections.cellblock.jails.plugins.module_utils.engine.meanings import meaning
+
+        return meaning(self.argv[0], self.said()) or None
+
 
 class CommandError(HostError):
     """A command failed; its own words are in the message, and the answer in ``result``."""
 
     def __init__(self, result: Result, where: Optional[str] = None, fix: Optional[str] = None) -> None:
-        super().__init__(f"'{' '.join(result.argv)}' failed: {result.said()}", where, fix)
+        super().__init__(f"'{' '.join(result.argv)}' failed: {result.said()}", where, fix or result.meaning())
         self.result = result
 
 

@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-from typing import List, Mapping, Sequence
+from typing import List, Mapping, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError, Result
@@ -38,10 +39,27 @@ def start(host: Host, definition: Definition) -> None:
     if result.rc != 0 and not alive(host, name):
         clean_up(host, definition)
         _run_poststop(host, definition)
-        log = (definition.params.get("exec.consolelog") or [""])[-1]
-        raise HostError(
-            f"did not start: {result.said()}", f"jail {name}", f"Its own words are in {log}" if log else None
-        )
+        raise HostError(f"did not start: {result.said()}", f"jail {name}", _why(host, definition, result))
+
+
+def _why(host: Host, definition: Definition, result: Result) -> Optional[str]:
+    """What became of a start, and where to look: jail(8) names no hook, and the log has only what ran inside."""
+    for param, commands in definition.params.items():
+        if not param.startswith("exec.") or param in ("exec.clean", "exec.consolelog"):
+            continue
+        said = [word for word in ("failed", "timed out", "exited on signal") if any(f"{one}: {word}" in result.err for one in commands)]
+        if said and param != "exec.start":
+            return (
+                f"{param} {said[0]}; it runs on the host, and what it said is above, not in the jail's log. Try it by hand as root; "
+                "jail(8) sets JNAME, JID and JPATH for it"
+            )
+        missing = re.search(r"exec (\S+): No such file or directory", result.err)
+        if said and missing:
+            return f"{param} failed: there is no {missing.group(1)} in the jail's root"
+    meant, log = result.meaning(), (definition.params.get("exec.consolelog") or [""])[-1]
+    if meant is None and log and host.lstat(log) is not None:
+        return f"Its own words are in {log}"
+    return meant
 
 
 def _run_poststop(host: Host, definition: Definition) -> None:
