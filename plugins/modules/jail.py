@@ -14,6 +14,8 @@ version_added: 0.1.0
 description:
   - Brings one FreeBSD jail to what is declared, by the same engine as M(cellblock.jails.jails). For several jails of
     one host, that module does them all in one call.
+  - With O(name) and O(state) alone, and O(destroy_snapshots), a jail that is there is started, stopped, restarted or removed, and
+    stays as it is otherwise. With more, the options are all of it, and what they leave out goes, which a warning says.
 author:
   - cellblock.jails contributors (@cellblock)
 extends_documentation_fragment:
@@ -33,11 +35,14 @@ EXAMPLES = r"""
     base: 15.1-RELEASE
     ip4: [em0|10.0.0.20/24]
 
-- name: Stop it, and leave everything as it is
+- name: Restart it; the name and a state are enough for a jail that is there, all else stays as it is
   cellblock.jails.jail:
     name: www
-    base: 15.1-RELEASE
-    ip4: [em0|10.0.0.20/24]
+    state: restarted
+
+- name: Stop it until it is started again; the next boot starts it too
+  cellblock.jails.jail:
+    name: www
     state: stopped
 
 - name: Remove it

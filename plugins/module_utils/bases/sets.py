@@ -137,7 +137,8 @@ class Sets(Source):
                 return str(attempt())
             except CellblockError as error:
                 if not left:
-                    fix = error.fix or f"Look whether {self.url} answers from this host, or name another url"
+                    fix = f"Look whether {self.url} answers from this host, or name another url"
+                    fix = f"{error.fix}. {fix}" if error.fix else fix
                     tried = f", tried {self.base.retries + 1} times" if self.base.retries else ""
                     raise HostError(error.what + tried, error.where or self.url, fix) from error
         raise AssertionError("unreachable")

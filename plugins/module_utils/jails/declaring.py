@@ -56,6 +56,9 @@ def jail_from(options: Mapping[str, Any], storage_path: str) -> Jail:
     if state == "absent":
         faults.tell()
         return Jail(name, state, destroy_snapshots=bool(options.get("destroy_snapshots")))
+    if is_state_only(options):
+        faults.tell()
+        return Jail(name, state, as_it_is=True)
     root = str(options.get("root") or "thin")
     base = options.get("base")
     path = str(options.get("path") or f"{storage_path}/{'NAME' if faults.found else name}")
@@ -76,6 +79,18 @@ def jail_from(options: Mapping[str, Any], storage_path: str) -> Jail:
     jail = _with_values(jail, options, storage_path, faults)
     faults.tell()
     return jail
+
+
+# What says nothing of what a jail is.
+ASIDE = {"name", "state", "restart", "destroy_snapshots", "adopt", "boot_style"}
+# What an option that is left out is filled with.
+FILLED = {"root": "thin", "boot": True, "boot_order": 100}
+
+
+def is_state_only(options: Mapping[str, Any]) -> bool:
+    """Whether options say no more of a jail than its name and its state."""
+    rest = {key: value for key, value in options.items() if key not in ASIDE and value not in (None, False, [], {})}
+    return all(FILLED.get(key) == value for key, value in rest.items()) and options.get("boot") is not False and not options.get("adopt")
 
 
 def _with_values(jail: Jail, options: Mapping[str, Any], storage_path: str, faults: Faults) -> Jail:
@@ -104,7 +119,10 @@ def _with_values(jail: Jail, options: Mapping[str, Any], storage_path: str, faul
 
 def _check_base(root: str, base: Optional[str], where: str) -> None:
     if root in BASE_ROOTS and not base:
-        raise InputError(f"a {root} jail needs a base", where, "Name one in 'base'; the basejail module makes them")
+        raise InputError(
+            f"a {root} jail needs a base", where,
+            "Name one in 'base'; the basejail module makes them. Name and state alone leave a jail that is there as it is",
+        )
     if root not in BASE_ROOTS and base:
         raise InputError(f"root '{root}' takes no base", where, "Drop 'base', or use root thin, clone or thick")
     if base:

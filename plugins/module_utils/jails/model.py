@@ -104,6 +104,7 @@ class Jail:
     restart: str = "never"
     adopt: bool = False
     destroy_snapshots: bool = False
+    as_it_is: bool = False  # declared by name and state only: all else stays
     own: Mapping[str, Any] = field(default_factory=dict)  # what aspects made of their options, by their names
 
     def base_path(self, storage_path: str) -> str:

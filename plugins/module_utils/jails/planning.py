@@ -16,7 +16,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Faults, Refused, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import life, runtime, weighing
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import life, runtime, states, weighing
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.root import is_whole
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.lanes import lanes
@@ -59,15 +59,16 @@ class Planner:
                     changes.append(self._change(jail))
             except UnsafePath as error:
                 result.refused[jail.name] = error
+        kept = faults.each(self.scene.request.as_they_are, lambda jail: states.change(self.scene, jail))
         faults.tell()
         files = SharedFiles()
         for aspect in self.aspects:
             aspect.share(self.scene, changes, files)
         result.before = files.steps()
-        result.lanes = lanes(self.scene, changes)
+        result.lanes = lanes(self.scene, [*changes, *kept])
         result.inside = [Lane(change.jail.name, change.inside, needs(change.jail)) for change in changes if change.inside]
         result.settle = lambda failed: self._settle(changes, files.after(), failed)
-        result.facts = self._facts(changes)
+        result.facts = self._facts(changes, kept)
         return result
 
     def _change(self, jail: Jail) -> Change:
@@ -117,6 +118,7 @@ class Planner:
         change.waits = weighing.waits(change, self.aspects)
         change.stops = change.running is not None and (jail.state == "stopped" or weighing.restarts(change))
         change.new = new = weighing.written(change, wanted, self.aspects)
+        self._warn_of_losses(change)
         change.whole = is_whole(self.scene, jail)
         change.files = self.seen.seen.get(jail.name) if change.whole else None
         change.steps += self._stopping(change, old or new)
@@ -129,6 +131,13 @@ class Planner:
             change.steps.append(life.start(new))
         if change.ends_running:
             change.inside = [step for aspect in self.aspects for step in aspect.inside(change)]
+
+    def _warn_of_losses(self, change: Change) -> None:
+        lost = [what for aspect in self.aspects for what in aspect.lost(change)]
+        if lost:
+            self.scene.warnings.append(
+                f"jail {change.jail.name}: what is no longer declared goes: {', '.join(lost)}. Name and state alone leave all else as it is."
+            )
 
     def _stopping(self, change: Change, old: Definition) -> List[Step]:
         if change.stops:
@@ -170,15 +179,15 @@ class Planner:
         steps = [step for aspect in self.aspects for step in aspect.settle(self.scene, changes, failed, files)]
         return [*files.steps(), *steps]
 
-    def _facts(self, changes: Sequence[Change]) -> Dict[str, Any]:
+    def _facts(self, changes: Sequence[Change], kept: Sequence[Change]) -> Dict[str, Any]:
         told: Dict[str, Dict[str, Any]] = {}
-        for change in changes:
+        for change in (*changes, *kept):
             told[change.jail.name] = facts = {
                 "changed": bool(change.steps or change.inside),
                 "state": change.jail.state,
                 "restart_waits": [] if any(step.what in ("stop", "start") for step in change.steps) else change.waits,
             }
-            for aspect in self.aspects:
+            for aspect in () if change.jail.as_it_is else self.aspects:
                 facts.update(aspect.tell(change))
         waits = [what for aspect in self.aspects for what in aspect.reboot_waits(self.scene, changes)]
         return {"jails": told, "reboot_waits": waits}
@@ -188,7 +197,7 @@ def verify(host: Host, request: Request, failed: Dict[str, CellblockError]) -> N
     """After a run: what was to run must run, as jls(8) sees it."""
     listed = outputs.jails(host.run(["jls", "--libxo", "json", "-n", "name"]).out)
     running = {str(jail["name"]) for jail in listed}
-    for jail in request.jails:
+    for jail in (*request.jails, *request.as_they_are):
         if jail.state in ("started", "restarted") and jail.name not in running and jail.name not in failed:
             failed[jail.name] = CellblockError(
                 "started, but is gone again: nothing runs in it", f"jail {jail.name}",

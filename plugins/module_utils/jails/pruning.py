@@ -21,7 +21,7 @@ def pruned(request: Request, marks: Mapping[str, Any]) -> List[Jail]:
     """
     if not request.prune:
         return []
-    going = sorted(set(marks) - {jail.name for jail in request.jails})
+    going = sorted(set(marks) - {jail.name for jail in (*request.jails, *request.as_they_are)})
     if len(going) > FEW and len(going) * 100 > request.prune_share * len(marks):
         raise Refused(
             f"it would remove {len(going)} of the {len(marks)} managed jails of this host, more than {request.prune_share} %: "

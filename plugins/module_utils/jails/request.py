@@ -18,6 +18,7 @@ class Request:
     """What a module call asks for.
 
     :param jails: the declared jails.
+    :param as_they_are: those that are declared by name and state only.
     :param storage_path: the directory that roots stand in.
     :param storage_dataset: the ZFS dataset mounted there; None for plain directories.
     :param whole: whether this is the whole set of the host, in its order.
@@ -33,6 +34,7 @@ class Request:
     prune: bool = False
     prune_share: int = 50
     assume: Mapping[str, Any] = field(default_factory=dict)
+    as_they_are: Sequence[Jail] = ()
 
     @classmethod
     def from_options(cls, options: Mapping[str, Any], check_mode: bool, whole: bool = True) -> Request:
@@ -48,9 +50,11 @@ class Request:
             if not 0 <= share <= 100:
                 raise InputError(f"{share} is not a share of 0 to 100 percent", "prune_share")
         faults.tell()
+        whole_ones = [jail for jail in jails if not jail.as_it_is]
         return cls(
-            order_by_need(jails), storage_path, options.get("storage_dataset"), whole,
+            order_by_need(whole_ones), storage_path, options.get("storage_dataset"), whole,
             bool(options.get("prune")), share, dict(options.get("assume") or {}) if check_mode else {},
+            [jail for jail in jails if jail.as_it_is],
         )
 
 

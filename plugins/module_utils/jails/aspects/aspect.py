@@ -77,6 +77,10 @@ class Aspect:
         """The parameters that a stop of the running jail has to know as they were while these wait."""
         return self.held
 
+    def lost(self, change: Change) -> Iterable[str]:
+        """What the jail has, and its declaration does not name any more, in the words of the options."""
+        return ()
+
     # -- planned: the phases of a jail that stays
 
     def before_stop(self, change: Change) -> List[Step]:

@@ -41,17 +41,7 @@ class Boot(Always):
 
     def check(self, change: Change) -> None:
         """What it needs must be up."""
-        jail, running = change.jail, change.scene.seen.running
-        declared = {other.name: other for other in change.scene.jails}
-        for need in needs(jail):
-            other = declared.get(need)
-            up = need in running if other is None else other.state in ("started", "restarted")
-            up = up or (other is not None and other.state == "present" and need in running)
-            if not up and jail.state in ("started", "restarted"):
-                raise InputError(
-                    f"it needs jail {need}, which is neither declared as started nor running", f"jail {jail.name}",
-                    f"Declare {need} too" + (", a dot in a name means a child of that jail" if jail.parent else ""),
-                )
+        check_needs(change)
 
     def share(self, scene: Scene, changes: Sequence[Change], files: SharedFiles) -> None:
         """The definitions in the old style are there before a jail starts by them."""
@@ -72,6 +62,24 @@ class Boot(Always):
             now = files.text(listed.path, scene.seen.variables.texts.get(listed.path)) or ""
             files.put(listed.path, rc_conf.edit(now, {"jail_list": " ".join(listed.after)}), "jail_list")
         return []
+
+
+def check_needs(change: Change) -> None:
+    """Refuse a start before what the jail needs.
+
+    :raises InputError: it is neither declared as started nor running.
+    """
+    jail, running, scene = change.jail, change.scene.seen.running, change.scene
+    declared = {other.name: other for other in (*scene.jails, *scene.request.as_they_are)}
+    for need in needs(jail):
+        other = declared.get(need)
+        up = need in running if other is None else other.state in ("started", "restarted")
+        up = up or (other is not None and other.state == "present" and need in running)
+        if not up and jail.state in ("started", "restarted"):
+            raise InputError(
+                f"it needs jail {need}, which is neither declared as started nor running", f"jail {jail.name}",
+                f"Declare {need} too" + (", a dot in a name means a child of that jail" if jail.parent else ""),
+            )
 
 
 def _adopted(changes: Sequence[Change]) -> List[str]:

@@ -5,18 +5,39 @@
 
 from __future__ import annotations
 
-from typing import List
+from typing import Iterable, List
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step, write_step
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import cpus
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change
+
+FACTS = ("depend", "networks", "traffic", "packages")  # of a mark, that options are behind
 
 
 class DefinitionFile(Always):
     """/etc/jail.conf.d/NAME.conf, and /etc/fstab.NAME beside jail_NAME_* of rc.conf."""
 
     name = "definition_file"
+
+    def lost(self, change: Change) -> Iterable[str]:
+        """Parameters, mounts and facts that stand in the old one only."""
+        old, new = change.old, change.wanted
+        if old is None or new is None or old.style != new.style or old == new:
+            return []
+        from ansible_collections.cellblock.jails.plugins.module_utils.jails.declaring import OWN_OPTION
+
+        facts = [fact for fact in FACTS if old.meta.get(fact) and not new.meta.get(fact)]
+        params = [
+            OWN_OPTION.get(param) or (param if param.startswith("exec.") else f"params.{param}")
+            for param in sorted(old.params.keys() - new.params.keys() - {"mount"}) if not facts or not param.startswith("exec.")
+        ]
+        if cpus(old.params) is not None and cpus(new.params) is None:
+            params = ["cpuset", *(param for param in params if param != "exec.created")]
+        now = _points(new)
+        return list(dict.fromkeys([*params, *(f"mounts ({point})" for point in _points(old) if point not in now), *facts]))
 
     def prepare(self, change: Change) -> List[Step]:
         """Write the definition as it is to stand."""
@@ -42,3 +63,7 @@ class DefinitionFile(Always):
         if change.old is not None and change.old.style == "jail_conf":
             return write_step(definitions.conf_path(name), seen.confs[name], None)
         return write_step(definitions.fstab_path(name), seen.fstabs[name], None) if name in seen.fstabs else []
+
+
+def _points(definition: Definition) -> List[str]:
+    return [words[1] for words in map(str.split, definition.params.get("mount", [])) if len(words) > 1]

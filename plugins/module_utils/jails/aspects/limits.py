@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Dict, FrozenSet, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, FrozenSet, Iterable, List, Mapping, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
@@ -57,6 +57,12 @@ class Limits(Always):
     def declare(self, jail: Jail, options: Mapping[str, Any]) -> Tuple[Rule, ...]:
         """The rules."""
         return _rules(options["limits"], f"jail {jail.name}")
+
+    def lost(self, change: Change) -> Iterable[str]:
+        """Limits of resources that are not limited any more."""
+        kept = {rule.resource for rule in _of(change.jail)}
+        ours = sorted(rule.split(":")[2] for rule in _ours(change.scene.seen.rctl_conf).get(change.jail.name, ()))
+        return [f"limits.{resource}" for resource in dict.fromkeys(ours) if resource not in kept] if change.old is not None else []
 
     def prepare(self, change: Change) -> List[Step]:
         """Bring the kernel's rules to what is declared."""

@@ -1,0 +1,80 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A jail that is there needs no more than its name and a state; a declaration that leaves things out says what goes."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List
+
+import pytest
+
+from .machine import Failed, Machine
+
+REST = {"params": {"allow.raw_sockets": True}, "restart": "if_needed"}
+
+
+def only(machine: Machine, check: bool = False, **options: Any) -> Dict[str, Any]:
+    return machine.module("jail", check, name="cbweb", **options)
+
+
+def test_name_and_state_are_enough(machine: Machine) -> None:
+    machine.jails([machine.web(**REST), machine.db()])
+    before = machine.picture()
+    first = machine.running()["cbweb"]["jid"]
+    assert only(machine, state="started")["steps"] == []
+    assert only(machine, check=True, state="restarted")["steps"] == ["cbweb: stop", "cbweb: start"]
+    assert only(machine, state="restarted")["steps"] == ["cbweb: stop", "cbweb: start"]
+    assert machine.running()["cbweb"]["jid"] != first and machine.picture() == before
+    assert only(machine, state="stopped")["steps"] == ["cbweb: stop"]
+    assert only(machine, state="stopped")["steps"] == [] and "cbweb" not in machine.running()
+    assert only(machine)["steps"] == ["cbweb: start"] and machine.picture() == before
+    assert machine.jails([machine.web(**REST), machine.db()])["steps"] == []
+    only(machine, state="absent")
+    assert list(machine.running()) == ["cbdb"] and "cbweb" not in machine.names(machine.place)
+
+
+def test_what_waits_comes_with_a_restart_by_name(machine: Machine) -> None:
+    machine.write(machine.place + "/source/here", "")
+    mount = {"src": f"{machine.place}/source", "dest": "/mnt"}
+    machine.jails([machine.web()])
+    told = machine.jails([machine.web(mounts=[mount])])
+    assert told["jails"]["cbweb"]["restart_waits"] == ["mount"]
+    assert only(machine, state="started")["jails"]["cbweb"]["restart_waits"] == ["mount"]
+    only(machine, state="restarted")
+    assert machine.path("/mnt") in machine.mounted()
+    assert machine.jails([machine.web(mounts=[mount])])["steps"] == []
+    machine.jails([], prune=True)
+    machine.run("rm", "-r", machine.place + "/source")
+
+
+def test_a_list_takes_both_and_prunes_neither(machine: Machine) -> None:
+    machine.jails([machine.web(), machine.db()])
+    told = machine.jails([{"name": "cbweb", "state": "stopped"}, machine.db()], prune=True)
+    assert told["steps"] == ["cbweb: stop"]
+    refused = {"name": "cbweb", "state": "started"}
+    assert machine.jails([refused, machine.db(depend=["cbweb"])])["steps"][-1] != ""
+    assert set(machine.running()) == {"cbweb", "cbdb"}
+
+
+def test_what_is_not_there_is_no_jail_by_its_name_alone(machine: Machine) -> None:
+    for state in ("started", "restarted", "stopped"):
+        with pytest.raises(Failed) as caught:
+            only(machine, state=state)
+        assert "it is not there, and a new thin jail needs a base" in str(caught.value)
+    assert only(machine, state="absent")["steps"] == []
+
+
+def test_what_is_left_out_is_named_before_it_goes(machine: Machine) -> None:
+    whole = machine.web(params={"allow.raw_sockets": True}, mounts=[{"type": "tmpfs", "dest": "/tmp"}], limits={"maxproc": 500})
+    machine.jails([whole])
+    for check in (True, False):
+        named = lost(machine.module("jails", check, jails=[machine.web()], **machine.storage))
+        assert len(named) == 1
+        for what in ("params.allow.raw_sockets", f"mounts ({machine.path('/tmp')})", "limits.maxproc", "leave all else as it is"):
+            assert what in named[0]
+    assert [lost(machine.jails([machine.web(**more)])) for more in ({}, {"hostname": "x"})] == [[], []]
+
+
+def lost(told: Dict[str, Any]) -> List[str]:
+    return [warning for warning in told.get("warnings", ()) if "no longer declared goes" in warning]
