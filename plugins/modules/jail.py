@@ -77,7 +77,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.request impo
 
 def main() -> None:
     """The door."""
-    module = Module({**options.JAIL, **options.HOST}, beyond, supports_check_mode=True)
+    module = Module(argument_spec={**options.JAIL, **options.HOST}, beyond=beyond, supports_check_mode=True)
     jail = {key: module.params[key] for key in options.JAIL}
     serve_jails(module, {**module.params, "jails": [jail]}, whole=False)
 
