@@ -104,6 +104,10 @@ jails:
     state:
       description: The declared state.
       type: str
+    did:
+      description: What was done, in a few words; empty when nothing was. In check mode what would be.
+      type: str
+      sample: "restarted: mount"
     restart_waits:
       description: Parameters whose change waits for a restart of the jail.
       type: list

@@ -76,8 +76,11 @@ def test_the_classic_talk(tmp_path: Path, style: str) -> None:
     assert site.state()["jails"] == {} and not (tmp_path / "hosts/talk/root/usr/jails").exists()
     done = site.play("--diff")
     assert steps(predicted) == steps(done) and changed(predicted) == changed(done) > 0
+    for told, title in ((predicted, "What would be done on 1 host:"), (done, "What was done on 1 host:")):
+        assert title in told and "talk  webserver   made and started\n" in told and "talk  ldapserver  made and started\n" in told
     assert "$6$" not in re.sub(r"talk_root_password.*", "", predicted + done)
-    assert changed(site.play()) == 0
+    again = site.play()
+    assert changed(again) == 0 and "done on" not in again
     rc = site.read("etc/rc.conf")
     for line in (
         'sendmail_enable="NO"', 'inetd_flags="-wW -a 10.10.10.10"', 'rpcbind_enable="NO"',

@@ -16,7 +16,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Faults, Refused, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import life, runtime, states, weighing
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import life, runtime, states, telling, weighing
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.root import is_whole
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.lanes import lanes
@@ -185,6 +185,7 @@ class Planner:
             told[change.jail.name] = facts = {
                 "changed": bool(change.steps or change.inside),
                 "state": change.jail.state,
+                "did": telling.did(change),
                 "restart_waits": [] if any(step.what in ("stop", "start") for step in change.steps) else change.waits,
             }
             for aspect in () if change.jail.as_it_is else self.aspects:
