@@ -44,7 +44,7 @@ def test_what_waits_comes_with_a_restart_by_name(machine: Machine) -> None:
     only(machine, state="restarted")
     assert machine.path("/mnt") in machine.mounted()
     assert machine.jails([machine.web(mounts=[mount])])["steps"] == []
-    machine.jails([], prune=True)
+    machine.jails([], prune=True, prune_share=100)
     machine.run("rm", "-r", machine.place + "/source")
 
 
