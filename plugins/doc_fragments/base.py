@@ -18,7 +18,7 @@ state:
   description:
     - V(present) makes the base when it is not there.
     - V(latest) also brings it to its newest patch level - what was made of sets, or is of unknown origin, by
-      C(freebsd-update(8\)), what was made of packages by C(pkg(8\)), what was made of source by installing again when
+      freebsd-update(8), what was made of packages by pkg(8), what was made of source by installing again when
       the source is of another patch level. An update that fails or is killed is undone. The servers are asked in
       check mode too.
     - An updated dataset shows at once in running thin jails. On a plain directory they keep the tree that they were
@@ -36,7 +36,7 @@ source:
   description:
     - What a new base is made of. V(sets) by default.
     - V(sets) extracts the sets of a release, each checked against the release's C(MANIFEST).
-    - V(src) installs from O(src_path) and its built objects, see C(build(7\)).
+    - V(src) installs from O(src_path) and its built objects, see build(7).
     - V(pkgbase) installs packages of the base system, FreeBSD 15.0 and later.
     - V(directory) copies O(directory); without it, it adopts what stands at O(path) as it is.
   type: str
@@ -54,7 +54,7 @@ url:
     - Where the sets and their C(MANIFEST) are, as a URL (C(https://), C(http://), C(ftp://), C(file://)) or a
       directory of the host. The release's directory at download.freebsd.org by default.
     - For O(source=pkgbase), the repository. The release's at pkg.FreeBSD.org by default.
-    - Proxies and passwords are taken from the task's C(environment), see C(fetch(3\)).
+    - Proxies and passwords are taken from the task's C(environment), see fetch(3).
   type: str
 sets:
   description:
@@ -88,7 +88,7 @@ src_path:
   default: /usr/src
 make_args:
   description:
-    - Arguments for C(make(1\)), such as V(TARGET=arm64) or V(-j8).
+    - Arguments for make(1), such as V(TARGET=arm64) or V(-j8).
   type: list
   elements: str
   default: []

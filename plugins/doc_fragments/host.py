@@ -179,7 +179,7 @@ number:
   type: int
 rules:
   description:
-    - The rules as in C(devfs(8\)), with or without C(add) in front.
+    - The rules as in devfs(8), with or without C(add) in front.
   type: list
   elements: str
 state:

@@ -45,7 +45,7 @@ path:
   type: path
 quota:
   description:
-    - The most that the root's dataset may hold, such as C(10G). See C(zfsprops(7\)). Needs O(storage_dataset).
+    - The most that the root's dataset may hold, such as C(10G). See zfsprops(7). Needs O(storage_dataset).
   type: str
 reservation:
   description:
@@ -84,12 +84,12 @@ vnet_interfaces:
   elements: str
 params:
   description:
-    - Any other parameter of C(jail(8\)) by its own name, such as C(allow.raw_sockets), C(children.max), C(securelevel).
+    - Any other parameter of jail(8) by its own name, such as C(allow.raw_sockets), C(children.max), C(securelevel).
     - C(persist) is true unless it is given here, so that a jail lives even when nothing runs in it.
   type: dict
 exec:
   description:
-    - Commands of C(jail(8\)) by what follows C(exec.), such as C(start), C(stop), C(prestart), C(poststop), each a
+    - Commands of jail(8) by what follows C(exec.), such as C(start), C(stop), C(prestart), C(poststop), each a
       string or a list.
     - C(start) is C(/bin/sh /etc/rc) and C(stop) C(/bin/sh /etc/rc.shutdown jail) unless the root is V(empty).
   type: dict
@@ -100,27 +100,27 @@ depend:
   elements: str
 mounts:
   description:
-    - What is mounted in the root, each a line as in C(fstab(5\)) with the mount point as a path of the host, or a
+    - What is mounted in the root, each a line as in fstab(5) with the mount point as a path of the host, or a
       dictionary of C(src), C(dest) (a path inside the jail), C(type) (C(nullfs) by default) and C(opts) (C(rw)).
     - The mount points must be there. A change waits until the jail restarts.
   type: list
   elements: raw
 devfs_ruleset:
   description:
-    - The ruleset of the jail's C(/dev), by name as in C(devfs.rules(5\)) or by number.
+    - The ruleset of the jail's C(/dev), by name as in devfs.rules(5) or by number.
     - V(4) by default, C(devfsrules_jail); V(5) for a vnet jail.
   type: str
 fib:
   description:
-    - C(exec.fib), the routing table that the jail's processes start with, see C(setfib(1\)).
+    - C(exec.fib), the routing table that the jail's processes start with, see setfib(1).
   type: int
 cpuset:
   description:
-    - The CPUs that the jail may use, such as C(0-3,6), see C(cpuset(1\)). A change reaches what runs in the jail already.
+    - The CPUs that the jail may use, such as C(0-3,6), see cpuset(1). A change reaches what runs in the jail already.
   type: str
 limits:
   description:
-    - Resource limits by the names of C(rctl(8\)), such as C(memoryuse), C(maxproc), C(pcpu). Each an amount (with C(k),
+    - Resource limits by the names of rctl(8), such as C(memoryuse), C(maxproc), C(pcpu). Each an amount (with C(k),
       C(m), C(g)), or a dictionary of C(amount) and C(action).
     - The action is C(deny), or C(throttle) for C(readbps), C(writebps), C(readiops) and C(writeiops).
   type: dict
@@ -128,7 +128,7 @@ networks:
   description:
     - The networks of the host that the jail joins, by the names that M(cellblock.jails.jail_networks) gave them. The jail
       has a network stack of its own then.
-    - For each, an C(epair(4\)) is made when the jail starts, let into the network's bridge, and taken away when the jail
+    - For each, an epair(4) is made when the jail starts, let into the network's bridge, and taken away when the jail
       stops, by hooks of the jail. A running jail keeps the networks that it was started with; see C(restart).
     - Addresses and routes are set by the jail's C(rc.conf), or from the host for an V(empty) root.
   type: list
@@ -165,7 +165,7 @@ loopback:
   type: str
 bpf:
   description:
-    - Whether a jail with a network stack of its own sees C(bpf(4\)), as DHCP and C(tcpdump(1\)) need.
+    - Whether a jail with a network stack of its own sees bpf(4), as DHCP and tcpdump(1) need.
   type: bool
 nfsd:
   description:
@@ -189,7 +189,7 @@ firewall:
 ports:
   description:
     - Ports of the host's addresses that lead to the jail, and of the jail's own addresses that are let through, by
-      the host's firewall. With C(pf(4\)) rules stand in the anchor C(cellblock/j-NAME), with C(ipfw(4\)) in set 28. They
+      the host's firewall. With pf(4) rules stand in the anchor C(cellblock/j-NAME), with ipfw(4) in set 28. They
       change without a restart. Connections of a port that is no longer declared end.
     - No two jails, and no jail and a daemon of the host, can have the same.
   type: list
@@ -235,7 +235,7 @@ ports:
       default: false
 bandwidth:
   description:
-    - How much the jail may receive and send, held by C(dummynet(4\)). Needs fixed addresses; a jail on an uplink needs
+    - How much the jail may receive and send, held by dummynet(4). Needs fixed addresses; a jail on an uplink needs
       C(pfil_member) of its network.
   type: dict
   suboptions:
@@ -277,11 +277,11 @@ timezone:
   type: str
 root_password:
   description:
-    - Root's password in the jail, as a C(crypt(3\)) hash, or V(*) to lock the account.
+    - Root's password in the jail, as a crypt(3) hash, or V(*) to lock the account.
   type: str
 aliases:
   description:
-    - Entries of the jail's C(/etc/mail/aliases). C(newaliases(1\)) runs inside when the jail's mailer is sendmail.
+    - Entries of the jail's C(/etc/mail/aliases). newaliases(1) runs inside when the jail's mailer is sendmail.
   type: dict
 authorized_keys:
   description:
@@ -295,7 +295,7 @@ flavour:
   type: str
 packages:
   description:
-    - Packages that are installed inside with C(pkg(8\)) of the host when they join this list.
+    - Packages that are installed inside with pkg(8) of the host when they join this list.
   type: list
   elements: str
 restart:

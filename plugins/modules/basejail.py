@@ -96,25 +96,31 @@ base:
     name:
       description: Its name.
       type: str
+      sample: 15.1-RELEASE
     path:
       description: Where it stands.
       type: str
+      sample: /jails/basejails/15.1-RELEASE
     dataset:
       description: Its dataset, V(null) on a plain directory.
       type: str
+      sample: zroot/jails/basejails/15.1-RELEASE
     snapshot:
       description: Its newest snapshot, that jails are cloned from.
       type: str
+      sample: zroot/jails/basejails/15.1-RELEASE@15.1-RELEASE-p1
     version:
-      description: Its patch level, see C(freebsd-version(1\)). V(null) while it is not there.
+      description: Its patch level, see freebsd-version(1). V(null) while it is not there.
       type: str
       sample: 15.1-RELEASE-p1
     kind:
       description: What it was made of - C(sets), C(src), C(pkgbase), C(directory) or C(adopted).
       type: str
+      sample: sets
     size:
       description: Bytes that its dataset uses.
       type: int
+      sample: 94140928
 """
 
 from typing import List

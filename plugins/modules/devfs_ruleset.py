@@ -41,6 +41,13 @@ EXAMPLES = r"""
       - path 'bpf*' unhide
     apply: true
 
+- name: See a ruleset through in the file only; the next boot loads it
+  cellblock.jails.devfs_ruleset:
+    name: devfsrules_usb
+    number: 101
+    rules: [include $devfsrules_jail, path 'usb/*' unhide]
+    load: false
+
 - name: It is no longer needed
   cellblock.jails.devfs_ruleset:
     name: devfsrules_bpf

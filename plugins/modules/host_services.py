@@ -40,7 +40,13 @@ EXAMPLES = r"""
     addresses:
       - 10.10.10.10
     rpcbind: bound
+    mountd: bound
+    nfsd: bound
     syslogd: closed
+
+- name: Only to the address that ssh came in on, with more sessions for each connection
+  cellblock.jails.host_services:
+    sshd_max_sessions: 40
 """
 
 RETURN = r"""

@@ -36,6 +36,14 @@ EXAMPLES = r"""
     fibs: 2
   register: settings
 
+- name: A second loopback for jails, set for the next boot, and a variable that goes
+  cellblock.jails.host_settings:
+    rc_conf:
+      cloned_interfaces: lo1
+      gateway_enable: null
+    loader_conf:
+      net.inet.ip.fw.default_to_accept: "1"
+
 - name: Say what waits for a reboot
   ansible.builtin.debug:
     var: settings.reboot

@@ -30,9 +30,10 @@ EXAMPLES = r"""
       compression: zstd
       atime: "off"
 
-- name: A plain directory for jails
+- name: A plain directory for jails that users of the host may not enter
   cellblock.jails.host_storage:
     path: /usr/jails
+    mode: "0700"
 """
 
 RETURN = r"""

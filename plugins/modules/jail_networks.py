@@ -60,6 +60,13 @@ EXAMPLES = r"""
         net4: 10.2.0.0/24
   when: networks.confirm is defined
 
+- name: A network is no longer needed
+  cellblock.jails.jail_networks:
+    networks:
+      - name: lan
+        ip4: 10.1.0.1/24
+        nat: true
+
 - name: Jails on VLAN 100 of em1
   cellblock.jails.jail_networks:
     networks:

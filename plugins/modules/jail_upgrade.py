@@ -18,7 +18,7 @@ description:
   - A jail of a base is merged three ways, by the old base, the new one, and what the jail made of it. Nothing of the jail
     runs on the host for it. Accounts, groups, login classes, services and aliases are merged by key, and their databases
     made anew. A thin jail is merged where it has files of its own, and mounts the new base.
-  - A jail of no base is upgraded where it stands, by C(freebsd-update(8\)), or by C(pkg(8\)) when its system is of packages.
+  - A jail of no base is upgraded where it stands, by freebsd-update(8), or by pkg(8) when its system is of packages.
   - A run that was killed is finished by the next, which goes on or takes back, and says which.
   - The module jails has to declare the new base from then on; it refuses the old one.
 author:
@@ -148,6 +148,12 @@ EXAMPLES = r"""
       services: [nginx]
       http: [http://10.0.0.20/]
 
+- name: Only what would be merged, and what has to be decided
+  cellblock.jails.jail_upgrade:
+    to: 15.2-RELEASE
+  check_mode: true
+  register: upgrade
+
 - name: Back to what it was
   cellblock.jails.jail_upgrade:
     jails: [web]
@@ -160,27 +166,29 @@ steps:
   returned: always
   type: list
   elements: str
+  sample: ["web: stop", "web: start"]
 jails:
   description: What became of each jail, by name.
   returned: success
   type: dict
   contains:
-    changed: {description: Whether anything was done for it., type: bool}
-    way: {description: "How: C(merge), C(freebsd-update) or C(pkg).", type: str}
-    from: {description: What it stood on., type: str}
-    to: {description: What it stands on., type: str}
-    merged: {description: What was done at each path of its own., type: dict}
-    kept: {description: Paths where its own word stands against the new base., type: list}
-    conflicts: {description: What has to be decided first., type: list}
-    space: {description: Bytes that are needed and free., type: dict}
-    restarts: {description: The jails that are down meanwhile., type: list}
-    resumed: {description: Whether a run that was cut off C(goes on) or is C(taken back)., type: str}
-    loses: {description: What a way back loses in bytes and since when., type: dict}
-    outcome: {description: "C(done) or C(failed).", type: str}
+    changed: {description: Whether anything was done for it., type: bool, sample: true}
+    way: {description: "How: C(merge), C(freebsd-update) or C(pkg).", type: str, sample: merge}
+    from: {description: What it stood on., type: str, sample: 15.1-RELEASE}
+    to: {description: What it stands on., type: str, sample: 15.2-RELEASE}
+    merged: {description: What was done at each path of its own., type: dict, sample: {/etc/ntp.conf: kept}}
+    kept: {description: Paths where its own word stands against the new base., type: list, elements: str, sample: [/etc/ntp.conf]}
+    conflicts: {description: What has to be decided first., type: list, elements: raw, sample: []}
+    space: {description: Bytes that are needed and free., type: dict, sample: {needed: 1048576, free: 21474836480}}
+    restarts: {description: The jails that are down meanwhile., type: list, elements: str, sample: [web]}
+    resumed: {description: Whether a run that was cut off C(goes on) or is C(taken back)., type: str, sample: goes on}
+    loses: {description: What a way back loses in bytes and since when., type: dict, sample: {}}
+    outcome: {description: "C(done) or C(failed).", type: str, sample: done}
 failures:
   description: The jails that failed, each with the reason. The others were done.
   returned: on failure
   type: dict
+  sample: {web: "jail web: nginx does not run. See its log"}
 """
 
 from typing import Any, Dict, List

@@ -101,9 +101,11 @@ jails:
     changed:
       description: Whether anything was done for it.
       type: bool
+      sample: true
     state:
       description: The declared state.
       type: str
+      sample: started
     did:
       description: What was done, in a few words; empty when nothing was. In check mode what would be.
       type: str
@@ -112,15 +114,23 @@ jails:
       description: Parameters whose change waits for a restart of the jail.
       type: list
       elements: str
+      sample: [mount]
 reboot_waits:
   description: What waits for a reboot of the host, such as C(kern.racct.enable).
   returned: always
   type: list
   elements: str
+  sample: [kern.racct.enable]
 failures:
   description: The jails that failed, each with the reason in the tool's own words. The others were done.
   returned: on failure
   type: dict
+  sample: {web: "jail web: did not start: jail: web: /usr/bin/false: failed. exec.prestart failed; it runs on the host"}
+unfinished:
+  description: After a failure, the steps that C(failed), that were taken and then C(undone), and that were C(not_reached).
+  returned: on failure
+  type: dict
+  sample: {failed: ["web: start"], undone: ["web: write /etc/jail.conf.d/web.conf"]}
 """
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module

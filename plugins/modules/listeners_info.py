@@ -36,6 +36,17 @@ EXAMPLES = r"""
     allow:
       - dhclient
     fail: true
+
+- name: What the daemons are about to be bound to
+  cellblock.jails.host_services:
+    addresses: [10.10.10.10]
+  check_mode: true
+  register: bind
+
+- name: See what would be left once they are
+  cellblock.jails.listeners_info:
+    planned: "{{ bind.bound }}"
+  check_mode: true
 """
 
 RETURN = r"""
@@ -48,25 +59,32 @@ open:
     program:
       description: The program's name, C(kernel) for a socket that no process holds.
       type: str
+      sample: sshd
     pid:
       description: Its process, 0 for the kernel.
       type: int
+      sample: 1122
     user:
       description: The user it runs as.
       type: str
+      sample: root
     proto:
       description: C(tcp), C(udp) or another protocol.
       type: str
+      sample: tcp
     families:
       description: C(ipv4), C(ipv6) or both, the jail addresses on which it would answer.
       type: list
       elements: str
+      sample: [ipv4]
     address:
       description: Always C(*) here.
       type: str
+      sample: "*"
     port:
       description: The port.
       type: int
+      sample: 22
   sample:
     - {program: sshd, pid: 1122, user: root, proto: tcp, families: [ipv4], address: "*", port: 22}
 allowed:
@@ -74,16 +92,19 @@ allowed:
   returned: always
   type: list
   elements: dict
+  sample: []
 planned:
   description: In check mode, sockets on C(*) that O(planned) would close or bind, as in RV(open).
   returned: always
   type: list
   elements: dict
+  sample: []
 bound:
   description: Sockets that listen on one address, as in RV(open).
   returned: always
   type: list
   elements: dict
+  sample: []
 """
 
 from typing import Any, Dict

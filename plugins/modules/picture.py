@@ -46,4 +46,5 @@ picture:
   returned: always
   type: list
   elements: str
+  sample: ["╭─ talk · FreeBSD 15.1 · 1 jail · 1 running ─╮"]
 """

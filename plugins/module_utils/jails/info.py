@@ -23,9 +23,12 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry imp
 SCHEMA_VERSION = 1
 
 
-def gather(host: Host, storage_path: str, dataset: Optional[str], sizes: bool) -> Dict[str, Any]:
+def gather(
+    host: Host, storage_path: str, dataset: Optional[str], sizes: bool, only: Optional[Sequence[str]] = None
+) -> Dict[str, Any]:
     """Everything about a host's jails, JSON-safe.
 
+    :param only: the names of the jails to tell of; None for all.
     :param sizes: also measure plain directories, which reads every inode of theirs.
     """
     seen = observe(host, [], storage_path, dataset)
@@ -35,6 +38,7 @@ def gather(host: Host, storage_path: str, dataset: Optional[str], sizes: bool) -
     booting = next_boot.predict(seen.variables.values, seen.boot_files.put({}, parsed))
     boot = booting.order
     names = sorted({*ours, *seen.running, *seen.dying, *seen.foreign, *seen.confs})
+    names = [name for name in names if only is None or name in only]
     names.sort(key=lambda name: boot.index(name) if name in boot else len(boot))
     versions: Dict[str, str] = {}
     jails = [_jail(host, seen, name, ours.get(name), booting, storage_path, dataset, versions) for name in names]

@@ -6,19 +6,26 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Iterator, Mapping, Tuple
 
 import pytest
 import yaml
 
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.spec import faults
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.info import gather
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.planning import plan
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.request import Request
 
 PLUGINS = "ansible_collections.cellblock.jails.plugins."
 MODULES = sorted(
     path.stem for path in (Path(__file__).resolve().parents[4] / "plugins" / "modules").glob("*.py")
     if "def main" in path.read_text()
 )
+ALL = sorted(path.stem for path in (Path(__file__).resolve().parents[4] / "plugins" / "modules").glob("*.py"))
 KEYS = {"type": "str", "default": None, "choices": None, "elements": None, "required": False}
 
 
@@ -71,3 +78,38 @@ def test_the_examples_give_what_it_takes(name: str) -> None:
     assert given
     for options in given:
         assert not faults(spec_of(name), options or {})
+
+
+def leaves(values: Mapping[str, Any], where: str) -> Iterator[Tuple[str, Mapping[str, Any]]]:
+    for name, value in values.items():
+        if "contains" in value:
+            yield from leaves(value["contains"], f"{where}.{name}")
+        else:
+            yield f"{where}.{name}", value
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_return_values_have_samples_down_to_the_leaves(name: str) -> None:
+    told = yaml.safe_load(importlib.import_module(f"{PLUGINS}modules.{name}").RETURN)
+    for where, value in leaves(told, name):
+        assert "sample" in value, where
+        assert value["type"] != "list" or "elements" in value, where
+
+
+def test_what_jail_info_returns_is_what_it_documents(host: Host) -> None:
+    told = yaml.safe_load(importlib.import_module(f"{PLUGINS}modules.jail_info").RETURN)
+    request = Request.from_options({"jails": [{"name": "web", "root": "empty"}, {"name": "db", "root": "empty"}]}, check_mode=False)
+    take(host, plan(host, request))
+    found = gather(host, "/usr/jails", None, False)
+    assert set(found) == set(told) and set(found["host"]) == set(told["host"]["contains"])
+    for one in found["jails"]:
+        assert set(one) == set(told["jails"]["contains"])
+        for key in ("root", "base"):
+            assert set(one[key]) == set(told["jails"]["contains"][key]["contains"])
+    assert [one["name"] for one in gather(host, "/usr/jails", None, False, ["db", "nix"])["jails"]] == ["db"]
+
+
+def test_ansible_doc_shows_no_stray_backslash() -> None:
+    plugins = Path(__file__).resolve().parents[4] / "plugins"
+    texts = {path: path.read_text() for path in plugins.glob("*/*.py") if path.parent.name not in ("plugin_utils", "filter", "action")}
+    assert [str(path) for path, text in texts.items() if re.search(r"\b[CIB]\([^)]*\\\)", text)] == []
