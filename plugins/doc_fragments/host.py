@@ -59,6 +59,12 @@ fibs:
     - The number of routing tables (C(net.fibs)). It grows at once, and shrinks at the next reboot.
     - Left alone when not given.
   type: int
+interfaces_now:
+  description:
+    - Whether interfaces that O(rc_conf) names in C(cloned_interfaces), and that are not there, are made at once, by
+      C(service netif start). An interface that is there is never touched. Otherwise the next boot makes them.
+  type: bool
+  default: false
 """
 
 _SERVICES = r"""

@@ -36,8 +36,9 @@ EXAMPLES = r"""
     fibs: 2
   register: settings
 
-- name: A second loopback for jails, set for the next boot, and a variable that goes
+- name: A second loopback for jails, now and at every boot, and a variable that goes
   cellblock.jails.host_settings:
+    interfaces_now: true
     rc_conf:
       cloned_interfaces: lo1
       gateway_enable: null
@@ -62,6 +63,12 @@ reboot:
   type: list
   elements: str
   sample: ['kern.racct.enable is 0 until a reboot makes it 1']
+waits:
+  description: What stands in C(/etc/rc.conf) and is not so yet, one sentence each, with the command that would bring it now.
+  returned: success
+  type: list
+  elements: str
+  sample: ["interface lo1 is made by the next boot, or by 'service netif start lo1'"]
 """
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve

@@ -63,6 +63,7 @@ def _of_host(host: str, results: Sequence[Mapping[str, Any]]) -> Iterator[Told]:
             yield Told(host, str(name), f"failed: {why}", "failed")
         for what in (*_list(result.get("reboot")), *_list(result.get("reboot_waits"))):
             waits.append(Told(host, HOST, f"waits for a reboot: {what}", "waits"))
+        waits += [Told(host, HOST, f"waits: {what}", "waits") for what in _list(result.get("waits"))]
     yield from dict.fromkeys(waits)
 
 

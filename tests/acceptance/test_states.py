@@ -78,3 +78,31 @@ def test_what_is_left_out_is_named_before_it_goes(machine: Machine) -> None:
 
 def lost(told: Dict[str, Any]) -> List[str]:
     return [warning for warning in told.get("warnings", ()) if "no longer declared goes" in warning]
+
+
+def test_the_log_of_a_removed_jail_goes_and_another_s_place_is_told(machine: Machine) -> None:
+    log, own = "/var/log/jail_cbweb_console.log", "/var/log/cellblock-acceptance.log"
+    machine.jails([machine.web(), machine.db(params={"exec.consolelog": own})])
+    for path in (log, f"{log}.0.bz2", own):
+        machine.write(path, "words\n")
+    told = machine.jails([{"name": "cbweb", "state": "absent"}, {"name": "cbdb", "state": "absent"}])
+    assert f"cbweb: remove {log}" in told["steps"] and f"cbweb: remove {log}.0.bz2" in told["steps"]
+    assert [machine.read(path) for path in (log, f"{log}.0.bz2", own)] == [None, None, "words\n"]
+    assert f"jail cbdb: its console log {own} stays" in told["warnings"]
+    machine.run("rm", own)
+
+
+def test_a_flavour_shows_as_a_count_and_a_digest(machine: Machine) -> None:
+    flavour = "/var/tmp/cbflavour"
+    machine.write(f"{flavour}/etc/issue", "one\n")
+    machine.write(f"{flavour}/root/notes", "two\n")
+
+    def planned() -> str:
+        told = machine.module("jails", True, jails=[machine.web(flavour=flavour)], **machine.storage)
+        return str(next(step for step in told["steps"] if "flavour" in step))
+
+    first = planned()
+    assert f"with flavour {flavour}: 2 files, sha256 " in first and planned() == first
+    machine.write(f"{flavour}/root/notes", "three\n")
+    assert planned() != first
+    machine.run("rm", "-r", flavour)

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import stat
 import tempfile
-from typing import Callable, Optional
+from typing import Callable, Optional, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import write_all
 
@@ -64,3 +65,22 @@ def _put_in_place(temporary: str, real: str, flags: int) -> None:
         os.rename(temporary, real)
     finally:
         chflags(real, flags)
+
+
+def fingerprint(real: str) -> Tuple[int, str]:
+    """How many files a tree of the host has, and a digest of their names, modes and contents; links are not followed."""
+    digest, count = hashlib.sha256(), 0
+    for place, folders, names in os.walk(real):
+        folders.sort()
+        for name in sorted([*names, *(folder for folder in folders if os.path.islink(os.path.join(place, folder)))]):
+            path = os.path.join(place, name)
+            found = os.lstat(path)
+            digest.update(f"{os.path.relpath(path, real)}\0{stat.S_IMODE(found.st_mode):o}\0".encode("utf-8", "surrogateescape"))
+            if stat.S_ISLNK(found.st_mode):
+                digest.update(os.fsencode(os.readlink(path)))
+            elif stat.S_ISREG(found.st_mode):
+                with open(path, "rb") as stream:
+                    for piece in iter(lambda: stream.read(1 << 20), b""):
+                        digest.update(piece)
+            count += 1
+    return count, digest.hexdigest()

@@ -21,6 +21,7 @@ SETTINGS: Options = {
     "kernel_modules": {"type": "list", "elements": "str", "default": []},
     "racct": {"type": "bool"},
     "fibs": {"type": "int"},
+    "interfaces_now": {"type": "bool", "default": False},
 }
 RULESET: Options = {
     "name": {"type": "str", "required": True},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step, write_step
@@ -18,6 +18,15 @@ from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines impo
 RC_CONF = "/etc/rc.conf"
 LOADER_CONF = "/boot/loader.conf"
 FIBS_MAX = 65536  # setfib(2)
+# Variables of rc.conf(5) that nothing reads before the next boot, and what reads them now; jail_* are read by each start.
+LATER: Tuple[Tuple[str, Optional[str]], ...] = (
+    (r"cloned_interfaces|jail_.*|rctl_enable|kld_list", None),  # told otherwise, or of no matter now
+    (r"(?:ifconfig|ipv4_addrs|create_args)_([a-z0-9.]+?)(?:_ipv6|_alias\d+|_aliases|_name|_descr)?", "service netif restart {0}"),
+    (r"defaultrouter|ipv6_defaultrouter|(?:ipv6_)?static_routes|(?:ipv6_)?route_.*|gateway_enable|ipv6_gateway_enable", "service routing restart"),
+    (r"hostname", "service hostname start"),
+    (r"([a-z0-9]+)_(?:enable|flags|rules)", "service {0} restart"),
+    (r".*", ""),
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +38,7 @@ class Wanted:
     :param modules: kernel modules, in their order of loading.
     :param racct: whether rctl(8) limits can be set; None leaves it.
     :param fibs: the number of routing tables; None leaves it.
+    :param interfaces_now: whether interfaces of ``cloned_interfaces`` that are not there are made at once.
     """
 
     rc_conf: Mapping[str, Optional[str]] = field(default_factory=dict)
@@ -36,12 +46,14 @@ class Wanted:
     modules: Sequence[str] = ()
     racct: Optional[bool] = None
     fibs: Optional[int] = None
+    interfaces_now: bool = False
 
 
 def plan_from(host: Host, options: Mapping[str, Any]) -> Plan:
     """The same, by a module's options."""
     return plan(host, Wanted(
         _words(options["rc_conf"]), _words(options["loader_conf"]), options["kernel_modules"], options["racct"], options["fibs"],
+        bool(options.get("interfaces_now")),
     ))
 
 
@@ -87,7 +99,10 @@ def plan(host: Host, wanted: Wanted) -> Plan:
         *_edit(host, LOADER_CONF, loader, loader_conf.values, loader_conf.edit, made),
         *live,
     ]
-    made.facts = {"reboot": reboot}
+    missing = _missing(host, wanted.rc_conf)
+    if wanted.interfaces_now:
+        made.before += [_clone(name) for name in missing]
+    made.facts = {"reboot": reboot, "waits": _waits([] if wanted.interfaces_now else missing, made.before, wanted.rc_conf)}
     return made
 
 
@@ -116,6 +131,34 @@ def _racct(wanted: bool, kernel: Mapping[str, str]) -> List[str]:
     if now == wanted:
         return []
     return [f"kern.racct.enable is {int(now)} until a reboot makes it {int(wanted)}"]
+
+
+def _missing(host: Host, rc: Mapping[str, Optional[str]]) -> List[str]:
+    """The interfaces of ``cloned_interfaces`` that are not there yet."""
+    names = (rc.get("cloned_interfaces") or "").split()
+    there = host.ask(("ifconfig", "-l")).out.split() if names else []
+    return [name for name in names if name not in there and f"{name}a" not in there]  # of a pair, each end has a name
+
+
+def _clone(name: str) -> Step:
+    return Step(f"make interface {name} as rc.conf says", _runs("service", "netif", "start", name), None, f"interface {name}", "absent\n", "there\n")
+
+
+def _waits(missing: Sequence[str], steps: Sequence[Step], rc: Mapping[str, Optional[str]]) -> List[str]:
+    """What of rc.conf is there for the next boot, and is not so now."""
+    found = [f"interface {name} is made by the next boot, or by 'service netif start {name}'" for name in missing]
+    changed = [name for step in steps if step.label == RC_CONF for name in rc if re.search(rf"\b{re.escape(name)}\b", step.what)]
+    for name in changed:
+        now = _read_by(name, missing)
+        found += [] if now is None else [f"{name} is read by the next boot" + (f", or by '{now}'" if now else "")]
+    return found
+
+
+def _read_by(name: str, missing: Sequence[str]) -> Optional[str]:
+    """The command that reads a variable of rc.conf now, "" when none does; None where nothing has to be said."""
+    matches = ((re.fullmatch(pattern, name), text) for pattern, text in LATER)
+    match, text = next((match, text) for match, text in matches if match)
+    return None if text is None or set(match.groups()) & set(missing) else text.format(*match.groups())
 
 
 def _kld_list(host: Host, modules: Sequence[str]) -> str:

@@ -15,7 +15,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.formats import fie
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import params as table
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects import addresses, mounts, own_files
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import BASE_ROOTS, CPUSET_HOOK, Jail, Params
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import BASE_ROOTS, CONSOLE_LOG, CPUSET_HOOK, Jail, Params
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry import ASPECTS
 
 RESERVED = ("basejails", "flavours", "all")
@@ -26,7 +26,6 @@ HOOKS = frozenset(
     f"exec.{word}" for word in "prepare prestart created start poststart prestop stop poststop release".split()
 )
 MANY_LINES = ("meta", "env")  # a whole one; its keys and all else are lines
-CONSOLE_LOG = "/var/log/jail_{name}_console.log"
 # rc.d/jail and rctl(8) bound what a name may hold; jail(8) takes 255 bytes for the whole dotted name.
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)*")
 NAME_MAX = 255

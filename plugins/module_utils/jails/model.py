@@ -17,6 +17,7 @@ Params = Dict[str, List[str]]
 
 BASE_ROOTS = ("thin", "clone", "thick")
 BASE_MOUNT = "basejail"  # where a thin jail sees its base, below its root
+CONSOLE_LOG = "/var/log/jail_{name}_console.log"  # unless params.exec.consolelog says otherwise
 CPUSET_HOOK = "/usr/bin/cpuset -l "
 # What these hooks do at a start is done to a running jail too, so that a change of them waits for nothing.
 LIVE_HOOKS = (CPUSET_HOOK, "/sbin/pfctl -q -a cellblock/", "/sbin/dnctl ", "/sbin/kldload -n ")

@@ -10,6 +10,7 @@ from typing import Any, List, Mapping, Sequence, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.addresses import Addresses
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.boot import Boot
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.console_log import ConsoleLog
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.cpus import Cpus
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.definition_file import DefinitionFile
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.devfs import Devfs
@@ -32,6 +33,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.aspect im
 # In the order in which a jail is brought; it is removed in the reverse.
 ASPECTS: Tuple[Aspect, ...] = (
     DefinitionFile(),
+    ConsoleLog(),
     Upgrades(),
     Boot(),
     Root(),

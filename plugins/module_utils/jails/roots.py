@@ -68,6 +68,7 @@ class Source:
     :param mountpoint: the new dataset's mountpoint, unless it inherits the right one.
     :param stale: whether a run that died left a half made dataset.
     :param private: where the root is made and unmade, when its place is in another jail's root: out of that jail's sight.
+    :param flavour: what its flavour is, in a few words.
     """
 
     path: str
@@ -75,6 +76,7 @@ class Source:
     mountpoint: Optional[str] = None
     stale: bool = False
     private: Optional[str] = None
+    flavour: str = ""
 
 
 def make(jail: Jail, dataset: Optional[str], source: Source) -> Step:
@@ -83,6 +85,8 @@ def make(jail: Jail, dataset: Optional[str], source: Source) -> Step:
         raise InputError(f"{jail.path} is not there", f"jail {jail.name}", "root: existing takes a directory as it is")
     of_base = f" of base {jail.base}" if jail.base else ""
     what = f"make {jail.root} root{of_base} at {f'dataset {dataset}' if dataset else jail.path}"
+    laid = f"flavour {jail.flavour}: {source.flavour}" if jail.flavour is not None else ""
+    what += f", with {laid}" if laid else ""
 
     def do(host: Host) -> None:
         if dataset is not None:
@@ -104,7 +108,7 @@ def make(jail: Jail, dataset: Optional[str], source: Source) -> Step:
                 storage.remove_tree(host, path)
 
     sizes = "".join(f"{name}: {size}\n" for name, size in _sizes(jail).items())
-    return Step(what, do, undo, f"root of jail {jail.name}", "", f"{jail.root}{of_base}\n{sizes}")
+    return Step(what, do, undo, f"root of jail {jail.name}", "", f"{jail.root}{of_base}\n{sizes}{laid}\n" if laid else f"{jail.root}{of_base}\n{sizes}")
 
 
 def _sizes(jail: Jail) -> Dict[str, str]:

@@ -50,6 +50,13 @@ def service(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
         return rc_jail.service(host, asked, args[2:])
     if name == "ipfw" and verb == "start":
         return ipfw.start(host, rc(host))
+    if name == "netif":
+        for interface in args[2:]:  # rc.d/netif makes what is not there, then configures it
+            host.run(["ifconfig", interface, "create"])
+            words = rc(host).get(f"ifconfig_{interface}", "").split()
+            if words:
+                host.run(["ifconfig", interface, *words])
+        return 0, "", ""
     if name == "devfs":
         load_rulesets(host)
         return 0, "", ""

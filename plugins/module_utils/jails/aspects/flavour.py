@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any, List, Mapping, Optional, Sequence
 
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.files import fingerprint
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
@@ -14,6 +16,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails import roots
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene
 
 
@@ -27,6 +30,15 @@ class Flavour(Aspect):
     def concerns(self, jails: Sequence[Jail], marks: Mapping[str, Mapping[str, Any]]) -> bool:
         """When one is declared, or its script is still to run."""
         return any(jail.flavour is not None for jail in jails) or any("script" in mark for mark in marks.values())
+
+    def observe(self, host: Host, seen: Observed, jails: Sequence[Jail]) -> None:
+        """What would be laid over new roots: a count of files, and a digest."""
+        marks = seen.marks()
+        told = {}
+        for path in sorted({jail.flavour for jail in jails if jail.flavour is not None and jail.name not in marks} & seen.directories):
+            count, digest = fingerprint(host.real(path))
+            told[path] = f"{count} file{'' if count == 1 else 's'}, sha256 {digest[:16]}"
+        seen.own[self.name] = told
 
     def define(self, scene: Scene, jail: Jail, old: Optional[Definition], draft: Draft) -> None:
         """The mark knows of a script that has not run yet; the jail itself is not asked."""

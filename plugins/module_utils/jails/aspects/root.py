@@ -62,7 +62,8 @@ class Root(Always):
         mountpoint = None if jail.path == f"{scene.request.storage_path}/{jail.name}" else jail.path
         hidden = private(scene.request.storage_path, jail.name) if scene.seen.outer(jail.path) is not None else None
         source = roots.Source(
-            _base_path(scene, jail), _base_dataset(scene, jail), mountpoint, dataset is not None and dataset in datasets, hidden
+            _base_path(scene, jail), _base_dataset(scene, jail), mountpoint, dataset is not None and dataset in datasets, hidden,
+            scene.seen.own.get("flavour", {}).get(jail.flavour, ""),
         )
         return [roots.make(jail, dataset, source)]
 

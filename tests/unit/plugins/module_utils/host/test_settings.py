@@ -95,3 +95,17 @@ def test_values_are_spelled_as_the_files_have_them(host: Host) -> None:
     options = {name: spec.get("default") for name, spec in SETTINGS.items()}
     take(host, settings.plan_from(host, {**options, "rc_conf": {"a": True, "b": False, "c": None, "d": 3}}))
     assert host.read("/etc/rc.conf") == 'a="YES"\nb="NO"\nd="3"\n'
+
+
+def test_an_interface_waits_for_the_boot_and_says_so_or_is_made_now(host: Host) -> None:
+    asked = {"cloned_interfaces": "lo1 bridge0", "ifconfig_lo1": "inet 127.0.1.1/24", "syslogd_flags": "-ss"}
+    waits = ["interface lo1 is made by the next boot, or by 'service netif start lo1'",
+             "interface bridge0 is made by the next boot, or by 'service netif start bridge0'"]
+    made = settings.plan(host, settings.Wanted(asked))
+    assert made.facts["waits"] == [*waits, "syslogd_flags is read by the next boot, or by 'service syslogd restart'"]
+    take(host, made)
+    assert settings.plan(host, settings.Wanted(asked)).facts["waits"] == waits
+    now = settings.Wanted(asked, interfaces_now=True)
+    assert run(host, now) == ["make interface lo1 as rc.conf says", "make interface bridge0 as rc.conf says"]
+    assert "127.0.1.1" in host.run(["ifconfig", "lo1"]).out and run(host, now) == []
+    assert settings.plan(host, settings.Wanted(asked)).facts["waits"] == []
