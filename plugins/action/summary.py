@@ -55,5 +55,13 @@ def _registered(task_vars: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]
     for host in task_vars.get("ansible_play_hosts_all") or () if set(batch) == set(active) else batch:
         found = [one for name, one in everyone.raw_get(host).items() if str(name).startswith(OURS) and isinstance(one, Mapping)]
         if any(one.get("rebooted") for one in found):
-            found = [{**one, "reboot": []} for one in found]
+            found = [_rebooted(one) for one in found]
         yield str(host), found
+
+
+def _rebooted(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Nothing waits for the reboot any more that came after it."""
+    return {
+        key: [] if key == "reboot" else {**value, "reboot": []} if isinstance(value, Mapping) and "reboot" in value else value
+        for key, value in result.items()
+    }

@@ -61,9 +61,10 @@ def _of_host(host: str, results: Sequence[Mapping[str, Any]]) -> Iterator[Told]:
                 waits.append(Told(host, str(name), f"waits for a restart: {', '.join(map(str, _list(facts['restart_waits'])))}", "waits"))
         for name, why in failures.items():
             yield Told(host, str(name), f"failed: {why}", "failed")
-        for what in (*_list(result.get("reboot")), *_list(result.get("reboot_waits"))):
-            waits.append(Told(host, HOST, f"waits for a reboot: {what}", "waits"))
-        waits += [Told(host, HOST, f"waits: {what}", "waits") for what in _list(result.get("waits"))]
+        for part in (result, *map(_mapping, result.values())):
+            for what in (*_list(part.get("reboot")), *_list(part.get("reboot_waits"))):
+                waits.append(Told(host, HOST, f"waits for a reboot: {what}", "waits"))
+            waits += [Told(host, HOST, f"waits: {what}", "waits") for what in _list(part.get("waits"))]
     yield from dict.fromkeys(waits)
 
 

@@ -9,6 +9,9 @@ from typing import Any, Callable, List, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
+# What module_defaults may say once for the whole action group; a module that has no use for one takes it and leaves it.
+SHARED = frozenset(("storage_path", "storage_dataset", "lock_timeout", "parallel"))
+
 
 class Module(AnsibleModule):  # type: ignore[misc]
     """A module of this collection.
@@ -20,12 +23,14 @@ class Module(AnsibleModule):  # type: ignore[misc]
         self, argument_spec: Mapping[str, Any], beyond: Optional[Callable[[Mapping[str, Any]], List[str]]] = None, **more: Any
     ) -> None:
         self._is_checked = False
-        self._beyond = beyond
+        self._beyond, self._foreign = beyond, SHARED - set(argument_spec)
         super().__init__(argument_spec=dict(argument_spec), **more)
         self._is_checked = True
 
     def _load_params(self) -> None:
         super()._load_params()
+        for name in self._foreign:
+            self.params.pop(name, None)
         self._given = dict(self.params)  # the check puts what it made of them in their place
 
     def fail_json(self, msg: str, **kwargs: Any) -> None:

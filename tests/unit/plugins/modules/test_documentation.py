@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from pathlib import Path
 from typing import Any, Dict, Iterator, Mapping, Tuple
 
 import pytest
 import yaml
+from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -113,3 +115,19 @@ def test_ansible_doc_shows_no_stray_backslash() -> None:
     plugins = Path(__file__).resolve().parents[4] / "plugins"
     texts = {path: path.read_text() for path in plugins.glob("*/*.py") if path.parent.name not in ("plugin_utils", "filter", "action")}
     assert [str(path) for path, text in texts.items() if re.search(r"\b[CIB]\([^)]*\\\)", text)] == []
+
+
+GROUP = yaml.safe_load((Path(__file__).resolve().parents[4] / "meta" / "runtime.yml").read_text())["action_groups"]["jails"]
+
+
+def test_every_module_is_in_the_action_group() -> None:
+    assert sorted(GROUP) == MODULES
+
+
+@pytest.mark.parametrize("name", GROUP)
+def test_what_module_defaults_say_for_the_group_is_taken_by_each(name: str, capsys: Any) -> None:
+    shared = {"storage_path": "/jails", "storage_dataset": "zroot/jails", "lock_timeout": 5, "parallel": 2}
+    with patch_module_args({**shared, "nosuch": 1}), pytest.raises(SystemExit):
+        importlib.import_module(f"{PLUGINS}modules.{name}").main()
+    told = json.loads(capsys.readouterr().out)["msg"]
+    assert "nosuch is not an option" in told and not any(option in told for option in shared)
