@@ -345,6 +345,10 @@ assume:
       description: Numbers of devfs rulesets by name.
       type: dict
       default: {}
+    storage:
+      description: Whether O(storage_dataset) would be made.
+      type: bool
+      default: false
     fibs:
       description: Whether C(net.fibs) would be large enough.
       type: bool

@@ -122,6 +122,10 @@ class Jail:
         """Where the declared mounts go, as paths below the root."""
         return [entry.file[len(self.path) + 1:] for entry in self.mounts]
 
+    def sources(self) -> List[str]:
+        """The files of the host that its declared mounts need."""
+        return [entry.spec for entry in self.mounts if entry.spec.startswith("/") and entry.vfstype not in ("nfs", "tmpfs")]
+
     @property
     def parent(self) -> Optional[str]:
         """The jail that it is nested in, by its dotted name."""

@@ -26,7 +26,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed imp
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry import concerned
 
 DEVFS_RULES = ("/etc/defaults/devfs.rules", "/etc/devfs.rules")
-SYSCTLS = ("kern.osreldate", "kern.racct.enable", "net.fibs", "kern.boottime", "security.jail.enforce_statfs")
+SYSCTLS = ("kern.osreldate", "kern.racct.enable", "net.fibs", "kern.boottime", "security.jail.enforce_statfs", "hw.ncpu")
 ZFS_COLUMNS = (
     "name", "type", "origin", "used", "quota", "reservation", "mountpoint", "mounted",
     "cellblock:jail", "cellblock:base", "cellblock:state",
@@ -85,7 +85,18 @@ def _look_for_paths(host: Host, seen: Observed, jails: Sequence[Jail], storage_p
     if host.isdir(inside.ZONES):
         zones = {jail.inside.timezone for jail in jails if jail.inside.timezone is not None}
         seen.missing_zones = {zone for zone in zones if host.lstat(f"{inside.ZONES}/{zone}") is None}
+    seen.missing_sources = {spec for jail in jails for spec in jail.sources() if _is_missing(host, jails, spec)}
     seen.has_pkg = host.lstat("/usr/local/sbin/pkg") is not None
+
+
+def _is_missing(host: Host, jails: Sequence[Jail], path: str) -> bool:
+    """Whether a file of the host is not there; what lies in a root that a run may make is not judged."""
+    if any(jail.path and path.startswith(f"{jail.path}/") for jail in jails):
+        return False
+    try:
+        return host.lstat(path) is None
+    except UnsafePath:
+        return False
 
 
 def _tops(seen: Observed, dataset: Optional[str]) -> List[str]:

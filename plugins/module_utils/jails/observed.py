@@ -60,6 +60,7 @@ class Observed:
     seen: Dict[str, Dict[str, Entry]] = field(default_factory=dict)  # the jails' own files
     unsafe: Dict[str, HostError] = field(default_factory=dict)
     scripted: Set[str] = field(default_factory=set)  # flavours with a script
+    missing_sources: Set[str] = field(default_factory=set)  # of declared mounts
     missing_zones: Set[str] = field(default_factory=set)  # declared, and unknown to the host
     has_pkg: bool = False
     roots: Dict[str, str] = field(default_factory=dict)  # of all jails, whoever made them, and whose each is

@@ -56,6 +56,7 @@ HOST: Dict[str, Dict[str, Any]] = {
             "bases": {"type": "list", "elements": "str", "default": []},
             "rulesets": {"type": "dict", "default": {}},
             "fibs": {"type": "bool", "default": False},
+            "storage": {"type": "bool", "default": False},
             "networks": {"type": "list", "elements": "dict", "default": []},
         },
     },

@@ -9,6 +9,7 @@ from typing import List
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import cpulist
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import cpus
@@ -19,6 +20,16 @@ class Cpus(Always):
     """A hook of the jail's start gives it its CPUs; a running jail is given them in place."""
 
     name = "cpus"
+
+    def check(self, change: Change) -> None:
+        """The host must have them."""
+        count, wanted = change.scene.seen.sysctl.get("hw.ncpu", ""), cpus(change.wanted.params) if change.wanted is not None else None
+        missing = sorted(cpu for cpu in cpulist(wanted) if cpu >= int(count)) if wanted and wanted != "all" and count.isdigit() else []
+        if missing:
+            raise InputError(
+                f"CPU {', '.join(map(str, missing))} is not there: this host has 0-{int(count) - 1}", f"jail {change.jail.name}, cpuset",
+                "Give CPUs that it has",
+            )
 
     def alter(self, change: Change) -> List[Step]:
         """Give them to what runs in the jail already."""

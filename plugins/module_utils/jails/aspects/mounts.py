@@ -37,6 +37,20 @@ class Mounts(Always):
         if mounts:
             draft.params["mount"] = mounts
 
+    def check(self, change: Change) -> None:
+        """What is mounted must be there, unless a hook makes it before."""
+        jail, old, new = change.jail, change.old, change.wanted
+        if not change.ends_running or new is None or "exec.prepare" in new.params:
+            return
+        if change.live and jail.state != "restarted" and old is not None and old.params.get("mount") == new.params.get("mount"):
+            return
+        for number, entry in enumerate(jail.mounts, 1):
+            if entry.spec in change.scene.seen.missing_sources:
+                raise InputError(
+                    f"{entry.spec} is not there to be mounted", f"jail {jail.name}, mounts[{number}]",
+                    "Make it in a task before, or mend the path; nobody makes it here, since it is the host's",
+                )
+
     def prepare(self, change: Change) -> List[Step]:
         """Make the mount points."""
         return roots.make_mount_points(change.jail, change.files)

@@ -59,6 +59,9 @@ class Root(Always):
         dataset, datasets = dataset_of(scene, jail), scene.seen.datasets or {}
         if change.whole:
             return roots.resize(jail, dataset, datasets[dataset]) if dataset is not None else []
+        top = scene.request.storage_dataset
+        if dataset is not None and top not in datasets and not scene.request.assume.get("storage"):
+            raise InputError(f"dataset {top} is not there", "storage_dataset", "Make it with host_storage, as the role host_prepare does")
         mountpoint = None if jail.path == f"{scene.request.storage_path}/{jail.name}" else jail.path
         hidden = private(scene.request.storage_path, jail.name) if scene.seen.outer(jail.path) is not None else None
         source = roots.Source(
