@@ -61,4 +61,5 @@ def test_a_dataset_that_is_not_there_is_refused_before(machine: Machine) -> None
         pytest.skip("plain directories")
     for check in (True, False):
         with pytest.raises(Failed, match="dataset .*/none is not there.*host_storage"):
-            machine.module("jails", check=check, jails=[machine.web()], storage_path="/usr/none", storage_dataset=f"{machine.dataset}/none")
+            declared = [machine.web(root="empty", base=None)]
+            machine.module("jails", check=check, jails=declared, storage_path="/usr/none", storage_dataset=f"{machine.dataset}/none")

@@ -134,7 +134,8 @@ class Jail:
 
 def cpus(params: Mapping[str, Sequence[str]]) -> Optional[str]:
     """The CPUs that a jail is started on, a list as cpuset(1) takes it; None for all."""
-    hooks = [hook for hook in params.get("exec.created", []) if hook.startswith(CPUSET_HOOK)]
+    known = [*params.get("exec.created", []), *params.get("exec.poststart", [])]  # where rc.conf has it
+    hooks = [hook for hook in known if hook.startswith(CPUSET_HOOK)]
     return hooks[-1][len(CPUSET_HOOK):].partition(" ")[0] if hooks else None
 
 
