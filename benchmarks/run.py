@@ -5,6 +5,7 @@
 
 No-op and create of 1, 20 and 100 clone jails, beside a shell loop of ``zfs clone`` and ``jail -c`` and a bare Ansible ping; a
 task in a jail through jexec, beside the same task on the host over plain ssh; and how much a jail that has booted holds.
+With ``--networks`` also what networks cost, by pf.
 Needs ZFS, a base (``BASE``) in ``DATASET/basejails``, and a host without jails of its own.
 """
 
@@ -18,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any, Dict, List
+
+from networks import Networks
 
 TREE = Path(__file__).resolve().parents[1]
 COLLECTIONS = TREE / "build" / "collections"
@@ -122,6 +125,7 @@ def main() -> None:
     parser.add_argument("--base", default="15.1-RELEASE")
     parser.add_argument("--python", default="/usr/local/bin/python3")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 20, 100])
+    parser.add_argument("--networks", action="store_true", help="also networks: loads pf, and enables it meanwhile")
     parser.add_argument("--force", action="store_true", help="even when the host has jails: prune spares those of others")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
@@ -136,6 +140,8 @@ def main() -> None:
             print(f"{number:>6} {create:>7.2f}s {create / floor:>8.2f} {idle:>7.2f}s {idle / ping:>8.2f}")
             bench.jails(0)
         print(f"a task through jexec / the same over plain ssh: {bench.jexec():.2f}")
+        if asked.networks:
+            Networks(bench).measure()
         print("held after the first boot: " + ", ".join(f"{name} {size >> 10} KiB" for name, size in bench.roots().items()))
 
 

@@ -115,6 +115,10 @@ jails:
     hostname: {description: Its host name., type: str, sample: web.example.org}
     ip4: {description: Its IPv4 addresses., type: list, elements: str, sample: [10.0.0.20]}
     ip6: {description: Its IPv6 addresses., type: list, elements: str, sample: ["2001:db8::20"]}
+    localhost:
+      description: "The address that stands for 127.0.0.1 inside, see O(cellblock.jails.jails#module:jails[].loopback)."
+      type: str
+      sample: 127.3.8.40
     vnet: {description: Whether it has a network stack of its own., type: bool, sample: false}
     parameters:
       description: The running jail's parameters as C(jls) tells them.

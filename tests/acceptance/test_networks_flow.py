@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 
-from .machine import Machine
+from .machine import Failed, Machine
 from .test_networks import clean, networks
 
 pytestmark = pytest.mark.freebsd
@@ -115,6 +115,15 @@ def test_packets_leave_by_nat_and_come_in_by_ports(world: Machine, wall: str) ->
     assert reaches(world, "cbout", "fd99:7::20", 81) and not reaches(world, "cbout", "fd99:7::20", 80), "IPv6 is let in, not translated"
 
 
+def test_an_address_that_another_has_fails_the_start(world: Machine, wall: str) -> None:
+    inner = world.jails([OUT])["jails"]["cbout"]["networks"][0]["interface"]
+    world.run("ifconfig", "-j", "cbout", inner, "inet6", "fd98::77/64")
+    world.ask("sleep", "4")
+    with pytest.raises(Failed, match="fd98::77 is used by another"):
+        world.jails([OUT, {"name": "cbdup", "base": "acceptance", "networks": [{"name": "cbworld", "ip6": "fd98::77"}], **STILL}])
+    assert "cbdup" not in world.running()
+
+
 def test_a_port_that_goes_ends_its_connections(world: Machine, wall: str) -> None:
     ports: List[Dict[str, Any]] = [{"port": "8080", "to": 80, "address": "10.98.0.1"}, {"port": "8090", "to": 90, "address": "10.98.0.1"}]
     world.jails([OUT, jail("cbweb", 20, ports=ports)])
@@ -195,8 +204,8 @@ def test_a_limit_holds_both_ways(world: Machine, wall: str, kind: str) -> None:
         world.run("ifconfig", "epair90", "create", "up")
         world.run("ifconfig", "epair90b", "up")
         world.run("ifconfig", "bridge8", "addm", "epair90b")
-        networks(world, WORLD, LAN, {"name": "cbup", "uplink": "epair90a", "net4": "10.98.0.0/25", "pfil_member": True, "bridge": "bridge7"})
-        bare = {"name": "cbweb", "base": "acceptance", "networks": [{"name": "cbup", "ip4": "10.98.0.40"}], **STILL}
+        networks(world, WORLD, LAN, {"name": "cbup", "uplink": "epair90a", "pfil_member": True, "bridge": "bridge7"})
+        bare = {"name": "cbweb", "base": "acceptance", "networks": [{"name": "cbup", "ip4": "10.98.0.40/24"}], **STILL}
         inward = "10.98.0.40"
     elif kind == "shared":
         bare = {"name": "cbweb", "base": "acceptance", "ip4": ["bridge8|10.98.0.50/32"], "ports": [{"port": "9000", "address": "10.98.0.50"}], **STILL}

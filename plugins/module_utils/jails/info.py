@@ -86,6 +86,7 @@ def _jail(
         "hostname": str(kernel.get("host.hostname") or _last(ours, "host.hostname")),
         "ip4": _addresses(kernel, ours, "ip4.addr"),
         "ip6": _addresses(kernel, ours, "ip6.addr"),
+        "localhost": _localhost(kernel, ours),
         "vnet": kernel.get("vnet") == "new" or (running is None and ours is not None and "vnet" in ours.params),
         "parameters": kernel,
         "defined": {} if ours is None else {key: list(value) for key, value in ours.params.items()},
@@ -138,6 +139,13 @@ def _addresses(kernel: Mapping[str, Any], ours: Optional[Definition], param: str
         return [str(address) for address in kernel.get(param) or []]
     texts = ours.params.get(param, []) if ours is not None else []
     return [re.sub(r"^.*\||/.*$", "", text) for text in texts]
+
+
+def _localhost(kernel: Mapping[str, Any], ours: Optional[Definition]) -> str:
+    """The address that stands for 127.0.0.1 inside: a jail that shares the host's network has its first address there."""
+    if kernel.get("vnet") == "new" or kernel.get("ip4") == "inherit" or (not kernel and ours is not None and "vnet" in ours.params):
+        return "127.0.0.1"
+    return next(iter(_addresses(kernel, ours, "ip4.addr")), "")
 
 
 def _file(seen: Observed, name: str, ours: Optional[Definition]) -> Optional[str]:

@@ -9,6 +9,7 @@ from typing import List, Mapping, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.join import GROUP
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.links import Link
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.model import Network
@@ -44,8 +45,9 @@ def _words(new: Network, link: Link) -> List[Step]:
         back = [["ifconfig", new.bridge, "mtu", str(link.mtu)]] if link.mtu else []
         steps.append(_step(f"set mtu {new.mtu} of {new.bridge}", [["ifconfig", new.bridge, "mtu", str(new.mtu)]], back))
     if new.port and new.port not in link.members:
-        steps.append(_step(
-            f"add {new.port} to {new.bridge}", [["ifconfig", new.bridge, "addm", new.port]], [["ifconfig", new.bridge, "deletem", new.port]],
+        steps.append(Step(
+            f"add {new.port} to {new.bridge}", lambda host: _add(host, new.bridge, new.port),
+            lambda host: _run(host, [["ifconfig", new.bridge, "deletem", new.port]]),
         ))
     return steps
 
@@ -86,8 +88,16 @@ def _take_away(old: Network, there: Mapping[str, Link]) -> List[Step]:
 
 
 def _step(what: str, do: Sequence[Sequence[str]], undo: Sequence[Sequence[str]]) -> Step:
-    def run(host: Host, commands: Sequence[Sequence[str]]) -> None:
-        for argv in commands:
-            host.run(argv)
+    return Step(what, lambda host: _run(host, do), (lambda host: _run(host, undo)) if undo else None)
 
-    return Step(what, lambda host: run(host, do), (lambda host: run(host, undo)) if undo else None)
+
+def _run(host: Host, commands: Sequence[Sequence[str]]) -> None:
+    for argv in commands:
+        host.run(argv)
+
+
+def _add(host: Host, bridge: str, member: str) -> None:
+    """Let it in, unless devd(8) was faster: it starts rc.d/netif for a bridge that appears and that rc.conf knows."""
+    done = host.ask(["ifconfig", bridge, "addm", member])
+    if done.rc and f"member: {member} " not in host.ask(["ifconfig", bridge]).out:
+        raise HostError(f"did not take {member}: {done.said()}", bridge, "Is it a member of another bridge, or of another MTU?")

@@ -146,7 +146,8 @@ def _opened(subject: Subject, port: Port, target: str, on: str) -> Tuple[List[st
             translated.append(f"rdr on {network.bridge} {inside} {outer} -> {to}")
         elif port.reflect:
             translated.append(f"rdr on lo0 {port.family} proto {port.proto} from any to {outer} -> {to}")
-    rest = f"{port.family} proto {port.proto} from {sources} to {target} port {port.inner} flags S/SA keep state label \"{told}\""
+    labels = f'label "{told}" label "{ROOT}:{subject.name}"'  # of the port, and of all that the jail lets in
+    rest = f"{port.family} proto {port.proto} from {sources} to {target} port {port.inner} flags S/SA keep state {labels}"
     if port.proto == "udp":
         rest = rest.replace(" flags S/SA", "")
     filters = [f"pass in quick {on}{rest}"]

@@ -15,6 +15,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import Inpu
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import CONF_DIR, rc_groups, read_mark
 from ansible_collections.cellblock.jails.plugins.module_utils.networks import firewall, guard, ipfw, ipfw_host, pf
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.checks import check_host
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.join import joins_of
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.links import Link, links
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.live import live
@@ -147,7 +148,7 @@ def decide(request: Request, seen: Seen) -> Plan:
     made = Plan()
     moves: List[str] = []
     for network in wanted:
-        moves += _check_host(network, had.get(network.name), request, seen, {one.device for one in after})
+        moves += check_host(network, had.get(network.name), request.at_boot, seen.links, seen.users, {one.device for one in after})
     for network in gone:
         if seen.users.get(network.name):
             raise Refused(f"jails {', '.join(seen.users[network.name])} are in it", f"network {network.name}", "Let them leave it first")
@@ -196,37 +197,6 @@ def _instance(network: Network, old: Optional[Network], seen: Seen) -> Network:
     there = [address.partition("/")[0] for address in (link.addresses if link is not None else ()) if ":" not in address]
     kept = [old.nat_ip] if old is not None and old.nat_ip in there else there[:1]
     return replace(network, instance=number, nat_ip="" if "DHCP" in words.upper() else "".join(kept))
-
-
-def _check_host(network: Network, old: Optional[Network], request: Request, seen: Seen, devices: Set[str]) -> List[str]:
-    """Refuse what this host cannot have; the names of networks that wait for a boot.
-
-    :param devices: of networks of ours, which another may go out by.
-    """
-    where = f"network {network.name}"
-    for what, name in (("via", network.via), ("uplink", network.uplink)):
-        if name and name not in seen.links and name not in devices:
-            raise InputError(f"interface {name} does not exist", f"{where}, {what}", f"This host has {', '.join(sorted(seen.links))}")
-    if old is not None and old.device != network.device and seen.users.get(network.name):
-        raise Refused(f"jails {', '.join(seen.users[network.name])} are members of {old.device}", where, "Let them leave first, or keep the bridge")
-    for name, link in seen.links.items():
-        if name != network.bridge and network.port and network.port in link.members:
-            raise InputError(f"{network.port} is a member of {name} already", f"{where}, uplink", f"Use bridge: {name}, or take it out")
-        for address in link.addresses:
-            if name != network.device and address.partition("/")[0] in (network.ip4.partition("/")[0], network.ip6.partition("/")[0]) and name != network.port:
-                raise InputError(f"{address} is an address of {name} already", where, "Give the network another, or take it away there")
-    held = seen.links[network.port].addresses if network.port in seen.links else ()
-    if not held:
-        return []
-    if set(held) <= {network.ip4, network.ip6} and request.at_boot:
-        return [network.name]
-    moving = bool(set(held) & {network.ip4, network.ip6})
-    raise Refused(
-        f"{network.port} has {', '.join(held)}, and a member of a bridge must have no address"
-        + ("; moving it now would cut the connections to it" if moving else ""), f"{where}, uplink",
-        "Give the network all of these addresses (ip4, ip6), with at_boot: true they move when the host boots next" if not moving
-        else "Set at_boot: true, it moves when the host boots next; or move it by hand from the console",
-    )
 
 
 def _rc_text(seen: Seen, had: Mapping[str, Network], after: Sequence[Network], gone: Sequence[Network]) -> str:
