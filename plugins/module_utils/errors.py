@@ -55,6 +55,10 @@ class UnsafePath(HostError):
     """A path below a jail's root is a link, a FIFO, a socket or something else that is never followed."""
 
 
+class Unreadable(HostError):
+    """A definition of ours that somebody else wrote over; it costs only its own jail."""
+
+
 class Refused(CellblockError):
     """A guard: this would destroy or change what we did not make."""
 

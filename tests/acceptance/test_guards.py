@@ -240,9 +240,11 @@ def test_a_definition_that_was_edited_beyond_reading_is_written_anew(machine: Ma
     machine.jails(declared)
     text, jid = str(machine.read(conf)), machine.running()["cbweb"]["jid"]
     for restart in ("never", "always"):
+        machine.jails([*declared, machine.db(root="empty", base=None, state="present")])
         machine.write(conf, text.rstrip().rstrip("}"))
         with pytest.raises(Failed, match="cannot be read any more"):
             machine.jails([], prune=True)
+        assert machine.names("/etc/jail.conf.d") == ["cbweb.conf"] and "cbweb" in machine.running()  # the other one is gone
         declared[0]["restart"] = restart
         told = machine.jails(declared)
         assert machine.read(conf) == text and told["jails"]["cbweb"]["restart_waits"] == []

@@ -13,7 +13,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, Step, write_step
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Faults, Refused, UnsafePath
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Faults, Unreadable, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import life, runtime, states, telling, weighing
@@ -57,7 +57,7 @@ class Planner:
             try:
                 with faults:
                     changes.append(self._change(jail))
-            except UnsafePath as error:
+            except (UnsafePath, Unreadable) as error:
                 result.refused[jail.name] = error
         kept = faults.each(self.scene.request.as_they_are, lambda jail: states.change(self.scene, jail))
         faults.tell()
@@ -162,7 +162,7 @@ class Planner:
         if old is None:
             return
         if old.lost:
-            raise Refused(
+            raise Unreadable(
                 f"{definitions.conf_path(name)} cannot be read any more, and so not what its stop has to undo", f"jail {name}",
                 "Mend the file, or declare the jail once: that writes it anew",
             )
