@@ -52,3 +52,11 @@ def test_a_parameter_holds_and_goes(machine: Machine, style: str, kind: str) -> 
     assert machine.jails(plain)["steps"] == []
     assert machine.jails([{**plain[0], "state": "restarted"}])["changed"]
     assert machine.jails(plain)["steps"] == []
+
+
+def test_a_public_first_address_that_becomes_the_localhost_is_told(machine: Machine) -> None:
+    public = f"{machine.interface}|1.2.3.4"
+    told = machine.jails([machine.web(root="empty", base=None, ip4=[public])], check=True)
+    assert "1.2.3.4 is public and its first address, so what listens on 127.0.0.1 inside answers there" in str(told["warnings"])
+    for first in ({"ip4": [f"{machine.interface}|10.99.0.20", public]}, {"ip4": [public], "loopback": "10.99.7.5"}):
+        assert "is public" not in str(machine.jails([machine.web(root="empty", base=None, **first)], check=True).get("warnings"))

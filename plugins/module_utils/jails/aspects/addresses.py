@@ -42,6 +42,8 @@ class Addresses(Always):
         others, faults = _others_own(change), Faults()
         faults.each(change.jail.addresses, lambda address: _check_address(change, address, others))
         faults.tell()
+        for family, localhost in (("inet", "127.0.0.1"), ("inet6", "::1")):
+            _warn_of_localhost(change, family, localhost)
 
     def weigh(self, change: Change) -> Iterable[str]:
         """Whether it shares the host's network is settled at its start."""
@@ -78,6 +80,23 @@ class Addresses(Always):
             there = [address for address in old if runtime.has_address(interfaces, address)]
             steps.append(_address_step(change.jail.name, param, there, new, now))
         return steps
+
+
+def _warn_of_localhost(change: Change, family: str, localhost: str) -> None:
+    """The first address of a jail that shares the host's network is its localhost: told when a public one comes to be that."""
+    if change.wanted is None or "vnet" in change.wanted.params:
+        return
+    param = ADDRESSES[family == "inet6"]
+    now, before = _addresses(change.wanted, param)[:1], _addresses(change.old, param)[:1] if change.old is not None else []
+    if not now or [one.ip for one in now] == [one.ip for one in before]:
+        return
+    import ipaddress
+
+    if ipaddress.ip_address(now[0].ip).is_global:
+        change.scene.warnings.append(
+            f"jail {change.jail.name}: {now[0].ip} is public and its first address, so what listens on {localhost} inside answers there. "
+            "Let a private address come first: 'loopback: true' gives it one"
+        )
 
 
 def _check_address(change: Change, address: Address, others: Mapping[str, str]) -> None:

@@ -40,7 +40,7 @@ class Mounts(Always):
     def check(self, change: Change) -> None:
         """What is mounted must be there, unless a hook makes it before."""
         jail, old, new = change.jail, change.old, change.wanted
-        if not change.ends_running or new is None or "exec.prepare" in new.params:
+        if not change.ends_running or new is None or "exec.prepare" in jail.params:
             return
         if change.live and jail.state != "restarted" and old is not None and old.params.get("mount") == new.params.get("mount"):
             return
