@@ -74,8 +74,8 @@ def upgrade(machine: Machine, check: bool = False, kill_at: Optional[int] = None
     )
 
 
-def back(machine: Machine, **options: Any) -> Dict[str, Any]:
-    return machine.module("jail_upgrade", state="rolled_back", **machine.storage, **options)
+def back(machine: Machine, check: bool = False, **options: Any) -> Dict[str, Any]:
+    return machine.module("jail_upgrade", check=check, state="rolled_back", **machine.storage, **options)
 
 
 def failing(machine: Machine, **options: Any) -> str:
@@ -332,3 +332,106 @@ def test_reading_does_not_grow_with_the_jails(bases: Machine) -> None:
         upgrade(bases, check=True)
         counts.append(len(bases.sim.commands))
     assert counts[0] == counts[1]
+
+
+def test_a_gate_that_hangs_is_not_waited_for(bases: Machine) -> None:
+    """Inside, nothing is simulated: what hangs there is a real program on a real host."""
+    bases.jails([bases.web()])
+    if isinstance(bases, Simulated):
+        bases.sim.fail_once("jexec", "-l", "cbweb", "/bin/sleep", says="timed out after 1 s")
+    said = failing(bases, gate={**GATE, "within": 2, "times": 99, "commands": ["/bin/sleep 3600"]})
+    assert "is not well after 2 s" in said and not upgraded(bases) and "cbweb" in bases.running()
+
+
+def test_a_port_that_must_answer(bases: Machine) -> None:
+    bases.jails([bases.web()])
+    said = failing(bases, gate={**GATE, "within": 1, "tcp": ["4711"]})
+    assert "10.99.0.20 port 4711 takes no connection" in said and not upgraded(bases)
+    assert "nothing listens on tcp/4711" in failing(bases, gate={**GATE, "within": 1, "sockets": ["tcp/4711"]})
+
+
+def test_a_jail_that_does_not_stop_stays_as_it_is(bases: Machine) -> None:
+    bases.jails([bases.web(exec={"prestop": ["/usr/bin/false"]})])
+    try:
+        if "cbweb" in bases.running():
+            assert "did not stop" in failing(bases)
+            assert not upgraded(bases) and "cbweb" in bases.running()
+    finally:
+        bases.jails([bases.web(exec={"prestop": []})])
+
+
+@pytest.mark.storage("ufs")
+def test_no_room_for_a_copy_is_found_before_anything_is_touched(bases: Machine) -> None:
+    if not isinstance(bases, Simulated):
+        pytest.skip("the disk of a real host is not filled for this")
+    bases.jails([bases.web()])
+    bases.sim.state["free_kb"] = 100
+    assert "MB are free" in failing(bases)
+    assert not upgraded(bases) and "cbweb" in bases.running()
+    del bases.sim.state["free_kb"]
+    upgrade(bases, rollback="none")
+    assert upgraded(bases)
+    with pytest.raises(Failed, match="nothing is kept"):
+        back(bases)
+
+
+def updates(machine: Machine, *newest: str) -> None:
+    if not isinstance(machine, Simulated):
+        pytest.skip("no update server answers there")
+    machine.sim.state["updates"] = {one.partition("-p")[0]: one for one in newest}
+
+
+def version(machine: Machine) -> str:
+    return str(machine.read(machine.path("bin/freebsd-version"))).split('"')[1]
+
+
+def test_a_thick_jail_comes_to_its_newest_patch_level_where_it_stands(bases: Machine) -> None:
+    updates(bases, "15.1-RELEASE-p3")
+    bases.jails([bases.web(root="thick")])
+    bases.write(bases.path("etc/cb.conf"), OWN)
+    assert upgrade(bases, to="latest", check=True)["jails"]["cbweb"]["to"] == "15.1-RELEASE-p3"
+    told = upgrade(bases, to="latest")
+    assert told["jails"]["cbweb"]["way"] == "freebsd-update" and version(bases) == "15.1-RELEASE-p3"
+    assert bases.read(bases.path("etc/cb.conf")) == OWN and upgrade(bases, to="latest")["steps"] == []
+    assert bases.jails([bases.web(root="thick")])["steps"] == []
+    back(bases)
+    assert version(bases) == "15.1-RELEASE-p1"
+
+
+def test_an_existing_jail_comes_to_a_release_by_as_many_installs_as_it_takes_wherever_it_is_killed(bases: Machine) -> None:
+    updates(bases, "14.9-RELEASE-p1", "14.3-RELEASE-p2")
+    at = 0
+    while True:
+        bases.jails([bases.web(root="thick")])
+        bases.write(bases.path("bin/freebsd-version"), 'USERLAND_VERSION="14.3-RELEASE"\n')
+        try:
+            upgrade(bases, kill_at=at, to="14.9-RELEASE")
+            break
+        except Killed:
+            upgrade(bases, to="14.9-RELEASE")
+        assert version(bases) == "14.9-RELEASE-p1" and "cbweb" in bases.running(), at
+        bases.jails([], prune=True)
+        at += 1
+    assert version(bases) == "14.9-RELEASE-p1"
+
+
+def test_a_newer_patch_level_of_a_base_beside_it_is_the_latest(bases: Machine) -> None:
+    bases.jails([bases.web()])
+    assert upgrade(bases, to="latest")["steps"] == []
+    text = str(bases.read(base_path(bases, NEXT, "bin/freebsd-version")))
+    own = text.split('USERLAND_VERSION="')[1].split('"')[0]
+    try:
+        bases.write(base_path(bases, NEXT, "bin/freebsd-version"), text.replace(own, own.split("-p")[0] + "-p99"))
+        upgrade(bases, to="latest")
+        assert upgraded(bases)
+    finally:
+        bases.write(base_path(bases, NEXT, "bin/freebsd-version"), text)
+
+
+def test_twice_is_once_and_what_was_kept_of_the_upgrade_before_goes(bases: Machine) -> None:
+    bases.jails([bases.web()])
+    upgrade(bases)
+    back(bases)
+    upgrade(bases)
+    assert upgraded(bases) and info(bases)["upgrade"]["rollback"]
+    assert back(bases, check=True)["jails"]["cbweb"]["loses"]["since"] > 0

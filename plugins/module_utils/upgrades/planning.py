@@ -119,9 +119,9 @@ class Planner:
         old, new = self._side(cut, "from", "was"), self._side(cut, "to", "is")
         same = self.request.state == "upgraded" and cut.get("phase") not in (BACK, RESTORED) and _names(wish, new)
         if same:
+            told["resumed"] = "goes on"
             try:
                 subject = self.judge.forward(wish, definition, old, new, cut)
-                told["resumed"] = "goes on"
                 return subject, transaction.forward(subject)
             except CellblockError as error:
                 why = f"it cannot go on: {error}"
@@ -144,7 +144,13 @@ class Planner:
         subject = self._backward(wish, definition, self._side(noted, "from", "was"), self._side(noted, "to", "is"), noted)
         if not self.judge.is_kept(subject.keep):
             raise Refused("nothing is kept of what it was", f"jail {wish.name}", "Upgrade it again, or restore it from a backup")
+        self.told[wish.name]["loses"] = {"since": noted.get("at"), "bytes": self._written(subject.keep)}
         return subject, transaction.backward(subject, "that was asked for")
+
+    def _written(self, keep: Keep) -> Optional[int]:
+        """Bytes that were written since; None where nothing tells."""
+        written = [self.host.ask(["zfs", "get", "-Hp", "-o", "value", f"written@{keep.snapshot}", dataset]).out.strip() for dataset in keep.datasets]
+        return sum(map(int, written)) if written and all(value.isdigit() for value in written) else None
 
     def _backward(self, wish: Wish, definition: Definition, old: Side, new: Side, noted: Mapping[str, Any]) -> Subject:
         running = self.sight.seen.running.get(wish.name)
