@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterator, List, Optional
 import pytest
 
 from .machine import BASE, Failed, Killed, Machine, Remote, Simulated
+from .test_networks import LAN, clean, member, networks
 
 NEXT = "acceptance2"
 GATE = {"every": 0.0, "within": 30}
@@ -435,3 +436,33 @@ def test_twice_is_once_and_what_was_kept_of_the_upgrade_before_goes(bases: Machi
     upgrade(bases)
     assert upgraded(bases) and info(bases)["upgrade"]["rollback"]
     assert back(bases, check=True)["jails"]["cbweb"]["loses"]["since"] > 0
+
+
+def test_a_jail_in_a_network_is_tried_outside_of_its_bridge(bases: Machine) -> None:
+    bases.run("kldload", "-n", "pf", "dummynet")
+    try:
+        bridge = networks(bases, LAN)["networks"]["cblan"]["device"]
+        bases.jails([member(bases, root="thin")])
+        steps = upgrade(bases)["steps"]
+        assert "cbweb: start, reached by nobody yet" in steps and upgraded(bases)
+        assert "member: epair" in bases.run("ifconfig", bridge) and "cbweb" in bases.running()
+        assert bases.jails([member(bases, root="thin", base=NEXT)])["steps"] == []
+    finally:
+        clean(bases)
+
+
+def test_what_cannot_be_closed_and_serves_is_left_as_it_is(bases: Machine) -> None:
+    bases.run("ifconfig", bases.interface, "inet", "10.99.0.20/32", "alias")
+    try:
+        bases.jails([bases.web(ip4=["10.99.0.20"])])
+        gate = {**GATE, "within": 1, "commands": ["/usr/bin/false"]}
+        serves = any(one["jid"] for one in bases.running().values()) and isinstance(bases, Simulated)
+        said = failing(bases, gate=gate)
+        if serves:  # syslogd, on its only address
+            assert "may have served somebody" in said and upgraded(bases) and "cbweb" in bases.running()
+            assert info(bases)["upgrade"]["phase"] == "not well" and info(bases)["upgrade"]["rollback"]
+            back(bases)
+        assert not upgraded(bases) and "cbweb" in bases.running()
+    finally:
+        bases.jails([], prune=True)
+        bases.run("ifconfig", bases.interface, "inet", "10.99.0.20", "-alias")

@@ -1,7 +1,10 @@
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A jail that is tried before anybody can reach it: its addresses are on the host's loopback, its ports are not open."""
+"""A jail that is tried before anybody can reach it.
+
+Its addresses are on the host's loopback, or its interfaces in no bridge; its ports are not open.
+"""
 
 from __future__ import annotations
 
@@ -9,34 +12,47 @@ import ipaddress
 import re
 import shlex
 from dataclasses import replace
-from typing import List, Optional
+from typing import Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.stopping import addresses as own_addresses
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.join import DHCP, SLAAC, joins_of
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.model import parts
 
 LOOPBACK = "lo0"
 FAMILIES = ("ip4.addr", "ip6.addr")
 # A hook of ours that opens a jail's ports, see networks/rules.py.
 OPENS = re.compile(r"/sbin/pfctl -q -a cellblock/\S+ -f /\S+")
+# One that lets the host's end of a jail's epair into a bridge, see networks/join.py.
+JOINS = re.compile(r"/sbin/ifconfig \S+ addm \S+(?: private \S+)?")
 NEVER_STOPS = ("exec.start", "exec.poststart", "command")
 
 
 def why_open(definition: Definition) -> Optional[str]:
     """Why a jail can be reached as soon as it runs; None when it can be tried in private."""
     params = definition.params
-    if "vnet" in params and params["vnet"] != ["inherit"]:
-        return "it has a network stack of its own"
+    if has_stack(definition):
+        members = joins_of(definition.meta)
+        others = set(params.get("vnet.interface", [])) - {member.inner for member in members}
+        if others or not members:
+            return "it has a network stack of its own, and interfaces that we did not make"
+        return "it asks its network for addresses" if any({member.ip4, member.ip6} & {DHCP, SLAAC} for member in members) else None
     if any(params.get(family) == ["inherit"] for family in ("ip4", "ip6")):
         return "it has all addresses of the host"
     for text in (text for family in FAMILIES for text in params.get(family, [])):
         if "|" not in text and not ipaddress.ip_address(parts([text])[0]).is_loopback:
             return f"{text} is an address of the host's own"
     return None
+
+
+def has_stack(definition: Definition) -> bool:
+    """Whether a jail has a network stack of its own."""
+    return definition.params.get("vnet", ["inherit"]) != ["inherit"]
 
 
 def closed(definition: Definition) -> Definition:
@@ -48,7 +64,7 @@ def closed(definition: Definition) -> Definition:
         if family in params:
             params[family] = [_on_loopback(text) for text in params[family]]
     if "exec.prestart" in params:
-        params["exec.prestart"] = [hook for hook in params["exec.prestart"] if not OPENS.fullmatch(hook)]
+        params["exec.prestart"] = [hook for hook in params["exec.prestart"] if not _is_opening(hook)]
     return replace(definition, params=params)
 
 
@@ -84,7 +100,7 @@ def stop(host: Host, definition: Definition, quite: bool = False) -> None:
     """
     runtime.stop(host, definition)
     runtime.clean_up(host, closed(definition))
-    if quite or "vnet" in definition.params:
+    if quite or has_stack(definition):
         runtime.wait_dead(host, definition.name)
 
 
@@ -99,9 +115,11 @@ def open_up(host: Host, definition: Definition) -> None:
     for address in own_addresses(definition.params):
         if not runtime.has_address(interfaces, address):
             runtime.add_address(host, address)
-    for hook in _opening(definition):
-        host.run(shlex.split(hook), where=f"jail {definition.name}")
+    for hook in filter(_is_opening, definition.params.get("exec.prestart", [])):
+        result = host.ask(shlex.split(hook))
+        if result.rc != 0 and not (JOINS.fullmatch(hook) and "exists" in result.err):
+            raise CommandError(result, f"jail {definition.name}")
 
 
-def _opening(definition: Definition) -> List[str]:
-    return [hook for hook in definition.params.get("exec.prestart", []) if OPENS.fullmatch(hook)]
+def _is_opening(hook: str) -> bool:
+    return bool(OPENS.fullmatch(hook) or JOINS.fullmatch(hook))

@@ -35,11 +35,12 @@ def _wants_processes(gate: Gate, busy: bool) -> bool:
     return busy if gate.processes is None else gate.processes
 
 
-def wait(host: Host, name: str, gate: Gate, busy: bool, addresses: Sequence[str]) -> None:
+def wait(host: Host, name: str, gate: Gate, busy: bool, addresses: Sequence[str], within: Sequence[str] = ()) -> None:
     """Ask until it holds as often in a row as is wanted.
 
     :param busy: whether something ran in it before.
     :param addresses: the jail's own.
+    :param within: what enters the jail, when the host does not reach it either.
     :raises Unhealthy: the time is up; says what was wrong last.
     """
     end = time.monotonic() + gate.within
@@ -51,11 +52,13 @@ def wait(host: Host, name: str, gate: Gate, busy: bool, addresses: Sequence[str]
             raise Unhealthy(
                 f"is not well after {gate.within} s: {last}", f"jail {name}", "Look at its console log, or change the gate",
             )
-        wrong = next(_wrong(host, name, gate, busy, addresses, end), None)
+        wrong = next(_wrong(host, name, gate, busy, _questions(name, gate, addresses, within), end), None)
         row, last = (row + 1, f"it was well only {row + 1} times in a row") if wrong is None else (0, wrong)
 
 
-def _wrong(host: Host, name: str, gate: Gate, busy: bool, addresses: Sequence[str], end: float) -> Iterator[str]:
+def _wrong(
+    host: Host, name: str, gate: Gate, busy: bool, questions: Iterator[Tuple[List[str], str]], end: float
+) -> Iterator[str]:
     """What is wrong now."""
     if not runtime.alive(host, name):
         yield "it does not run"
@@ -64,14 +67,14 @@ def _wrong(host: Host, name: str, gate: Gate, busy: bool, addresses: Sequence[st
     if gate.sockets:
         listening = _listening(host, name)
         yield from (f"nothing listens on {socket}" for socket in gate.sockets if tuple(socket.split("/")) not in listening)
-    for argv, wrong in _questions(name, gate, addresses):
+    for argv, wrong in questions:
         left = max(min(LONGEST, end - time.monotonic()), 0.1)
         answer = host.ask(argv, timeout=left)
         if answer.rc != 0:
             yield f"{wrong}: {answer.said()}"
 
 
-def _questions(name: str, gate: Gate, addresses: Sequence[str]) -> Iterator[Tuple[List[str], str]]:
+def _questions(name: str, gate: Gate, addresses: Sequence[str], within: Sequence[str]) -> Iterator[Tuple[List[str], str]]:
     for service in gate.services:
         yield ["jexec", "-l", name, "/usr/sbin/service", service, "status"], f"service {service} is not well"
     for command in gate.commands:
@@ -79,9 +82,9 @@ def _questions(name: str, gate: Gate, addresses: Sequence[str]) -> Iterator[Tupl
     for target in gate.tcp:
         host, _colon, port = target.rpartition(":")
         for address in [host.strip("[]")] if host else addresses[:1]:
-            yield ["nc", "-z", "-w", "3", address, port], f"{address} port {port} takes no connection"
+            yield [*within, "nc", "-z", "-w", "3", address, port], f"{address} port {port} takes no connection"
     for url in gate.http:
-        yield ["fetch", "-q", "-T", "5", "-o", "/dev/null", url], f"{url} does not answer"
+        yield [*within, "fetch", "-q", "-T", "5", "-o", "/dev/null", url], f"{url} does not answer"
 
 
 def _listening(host: Host, name: str) -> Set[Tuple[str, str]]:

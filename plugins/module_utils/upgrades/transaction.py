@@ -15,6 +15,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.formats.secrets im
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.join import joins_of
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades import applying, closing, gate, marking
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.model import (
     BACK,
@@ -148,10 +149,13 @@ def _start(one: Subject) -> Step:
 def _gate(one: Subject) -> Step:
     asked = one.wish.gate
     addresses = parts([text for family in closing.FAMILIES for text in one.after.params.get(family, [])])
+    addresses += [address for member in joins_of(one.after.meta) for address in member.addresses()]
+    apart = closing.has_stack(one.after) and closing.why_open(one.after) is None
+    within = ["jexec", "-l", one.name] if apart else []
 
     def do(host: Host) -> None:
         try:
-            gate.wait(host, one.name, asked, one.busy, addresses)
+            gate.wait(host, one.name, asked, one.busy, addresses, within)
         except HostError as error:
             one.outcome.said = hide(str(error))[:SAID]
             if closing.why_open(one.after) is not None and gate.serves(host, one.name):
