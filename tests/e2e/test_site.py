@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Sequence
 
 import pytest
 
@@ -21,16 +21,16 @@ PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 
 
 class Site:
-    """A control node with one simulated host and the classic talk's variables."""
+    """A control node with simulated hosts, one by default, and the classic talk's variables."""
 
-    def __init__(self, place: Path, style: str, pipelining: bool = True) -> None:
+    def __init__(self, place: Path, style: str, pipelining: bool = True, names: Sequence[str] = ("talk",)) -> None:
         self.place = place
         self.extra: List[str] = ["-e", f"@{TREE}/examples/talk/rc_conf.yml"] if style == "rc_conf" else []
         host = {
-            "ansible_host": "talk", "ansible_ssh_executable": str(SSH), "ansible_ssh_transfer_method": "piped",
+            "ansible_ssh_executable": str(SSH), "ansible_ssh_transfer_method": "piped",
             "ansible_python_interpreter": "/usr/local/bin/python3", "talk_release_url": "file:///var/dist",
         }
-        (place / "inventory.json").write_text(json.dumps({"jail_hosts": {"hosts": {"talk": host}}}))
+        (place / "inventory.json").write_text(json.dumps({"jail_hosts": {"hosts": {name: {"ansible_host": name, **host} for name in names}}}))
         self.environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("ANSIBLE_")},
             "CELLBLOCK_SIMULATOR": str(place / "hosts"), "ANSIBLE_HOME": str(place / "ansible"),
@@ -38,18 +38,21 @@ class Site:
             "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.default", "ANSIBLE_NOCOLOR": "1",
         }
 
-    def play(self, *words: str) -> str:
-        """Run cellblock.jails.site; returns what it printed."""
+    def play(self, *words: str, book: str = "site", ok: bool = True) -> str:
+        """Run a playbook of ours; returns what it printed."""
         argv = [
             str(PLAYBOOK), "-v", "-i", f"{TREE}/examples/talk/inventory.yml", "-i", str(self.place / "inventory.json"),
-            *self.extra, "cellblock.jails.site", *words,
+            *self.extra, f"cellblock.jails.{book}", *words,
         ]
         done = subprocess.run(argv, env=self.environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+        assert (done.returncode == 0) is ok, done.stdout[-3000:] + done.stderr[-2000:]
         return done.stdout
 
+    def real(self, path: str, host: str = "talk") -> Path:
+        return self.place / "hosts" / host / "root" / path
+
     def read(self, path: str) -> str:
-        return (self.place / "hosts" / "talk" / "root" / path).read_text()
+        return self.real(path).read_text()
 
     def state(self) -> Dict[str, Any]:
         return dict(json.loads(self.read(".simulator/state.json")))
@@ -122,3 +125,23 @@ def test_users_are_let_into_listed_jails_and_no_longer(tmp_path: Path) -> None:
     assert changed(site.play(*words)) == 0
     site.play("--tags", "host_prepare_jexec", "-e", "host_prepare_jexec=absent")
     assert "deploy" not in site.read("usr/local/etc/doas.conf") and not list((top / "usr/local/libexec").glob("cellblock-jexec*"))
+
+
+def test_a_fleet_is_upgraded_in_waves_and_stops_at_the_first_that_fails(tmp_path: Path) -> None:
+    hosts = ("talk", "two")
+    site = Site(tmp_path, "jail_conf", names=hosts)
+    site.play()
+    own = "usr/jails/webserver/etc/login.conf"
+    base = "/usr/jails/basejails/15.1-RELEASE"
+    wish = ["-e", json.dumps({"jail_upgrade_to": "next", "jail_upgrade_gate": {"every": 0}, "jail_upgrade_bases": [{"name": "next", "source": "directory", "directory": base}]})]
+    site.play(*wish, "--tags", "bases", book="upgrade")
+    for host in hosts:
+        site.real("usr/jails/basejails/next/etc/login.conf", host).write_text("default:\\\n\t:path=/sbin /bin:\n")
+    site.real(own).write_text("default:\\\n\t:path=/mine:\n")
+    said = site.play(*wish, "--diff", book="upgrade", ok=False)
+    assert "+\t:path=/sbin /bin:" in said
+    assert "/etc/login.conf" in said and "/bin" not in site.real(own, "two").read_text(), "the canary failed, the others were left alone"
+    assert "/bin" in site.real("usr/jails/ldapserver/etc/login.conf").read_text()
+    site.play(*wish, "-e", json.dumps({"jail_upgrade_merge": {"/etc/login.conf": "keep"}}), book="upgrade")
+    assert site.real(own).read_text() == "default:\\\n\t:path=/mine:\n"
+    assert "/bin" in site.real(own, "two").read_text()

@@ -119,7 +119,7 @@ def dispatch(name: str, arguments: List[str]) -> int:
     state = Path("/") / STATE
     with _locked(state.parent):
         host = SimulatedHost(Path("/"), json.loads(state.read_text()))
-        stdin = sys.stdin.read() if name == "xargs" or (name == "devfs" and "-" in arguments) else ""
+        stdin = sys.stdin.read() if name == "xargs" or (name in ("devfs", "jail") and "-" in arguments) else ""
         code, out, err = host.run([name, *arguments], stdin)
         save(host, state)
     sys.stdout.buffer.write(out.encode("utf-8", "surrogateescape"))
