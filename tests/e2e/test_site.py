@@ -132,8 +132,8 @@ def test_a_fleet_is_upgraded_in_waves_and_stops_at_the_first_that_fails(tmp_path
     site = Site(tmp_path, "jail_conf", names=hosts)
     site.play()
     own = "usr/jails/webserver/etc/login.conf"
-    base = "/usr/jails/basejails/15.1-RELEASE"
-    wish = ["-e", json.dumps({"jail_upgrade_to": "next", "jail_upgrade_gate": {"every": 0}, "jail_upgrade_bases": [{"name": "next", "source": "directory", "directory": base}]})]
+    base = {"name": "next", "source": "directory", "directory": "/usr/jails/basejails/15.1-RELEASE"}
+    wish = ["-e", json.dumps({"jail_upgrade_to": "next", "jail_upgrade_gate": {"every": 0}, "jail_upgrade_bases": [base]})]
     site.play(*wish, "--tags", "bases", book="upgrade")
     for host in hosts:
         site.real("usr/jails/basejails/next/etc/login.conf", host).write_text("default:\\\n\t:path=/sbin /bin:\n")
