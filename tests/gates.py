@@ -76,7 +76,7 @@ class Gates(Kit):
 
     def playbooks(self) -> Counts:
         need_unshare()
-        return self.pytest("tests/e2e", "tests/e2e_jexec")
+        return self.pytest("-n", "2", "tests/e2e", "tests/e2e_jexec", *shlex.split(os.environ.get("CELLBLOCK_CASES", "")))
 
     def integration(self) -> Counts:
         """ansible-test's targets: on the host that CELLBLOCK_HOST names, else on two simulated ones at once."""

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 
 _BASE = r"""
@@ -128,7 +129,8 @@ storage_dataset:
 
 _LIST = (
     "options:\n  basejails:\n    description:\n      - The bases.\n"
-    "    type: list\n    elements: dict\n    default: []\n    suboptions:\n" + textwrap.indent(_BASE, "      ")
+    "    type: list\n    elements: dict\n    default: []\n    suboptions:\n"
+    + textwrap.indent(re.sub(r"O\((?!cellblock|storage_)(\w+)", r"O(basejails[].\1", _BASE), "      ")
 )
 
 # Not by a class statement: what is computed is no literal, which linters expect in one.

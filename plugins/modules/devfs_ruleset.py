@@ -19,7 +19,7 @@ description:
 author:
   - cellblock.jails contributors (@cellblock)
 extends_documentation_fragment:
-  - cellblock.jails.host.ruleset
+  - cellblock.jails.parts.ruleset
   - cellblock.jails.attributes
   - cellblock.jails.attributes.lock
 seealso:

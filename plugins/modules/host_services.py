@@ -22,7 +22,7 @@ description:
 author:
   - cellblock.jails contributors (@cellblock)
 extends_documentation_fragment:
-  - cellblock.jails.host.services
+  - cellblock.jails.parts.services
   - cellblock.jails.attributes
 seealso:
   - module: cellblock.jails.listeners_info

@@ -18,7 +18,7 @@ description:
 author:
   - cellblock.jails contributors (@cellblock)
 extends_documentation_fragment:
-  - cellblock.jails.host.settings
+  - cellblock.jails.parts.settings
   - cellblock.jails.attributes
 """
 

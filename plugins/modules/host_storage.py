@@ -17,7 +17,7 @@ description:
 author:
   - cellblock.jails contributors (@cellblock)
 extends_documentation_fragment:
-  - cellblock.jails.host.storage
+  - cellblock.jails.parts.storage
   - cellblock.jails.attributes
 """
 

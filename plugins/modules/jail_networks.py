@@ -21,7 +21,7 @@ description:
 author:
   - cellblock.jails contributors (@cellblock)
 extends_documentation_fragment:
-  - cellblock.jails.host.networks
+  - cellblock.jails.parts.networks
   - cellblock.jails.attributes
   - cellblock.jails.attributes.lock
 seealso:

@@ -19,7 +19,7 @@ description:
 author:
   - cellblock.jails contributors (@cellblock)
 extends_documentation_fragment:
-  - cellblock.jails.host.listeners
+  - cellblock.jails.parts.listeners
   - cellblock.jails.attributes
   - cellblock.jails.attributes.info
 seealso:

@@ -15,6 +15,13 @@ from typing import Any, Dict, List, Sequence
 
 import pytest
 
+from ansible_collections.cellblock.jails.plugins.module_utils.bases import every
+from ansible_collections.cellblock.jails.plugins.module_utils.bases.options import BASE
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.host import rulesets
+from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost
+
 TREE = Path(__file__).resolve().parents[2]
 SSH = TREE / "tests" / "simulator" / "bin" / "ssh"
 PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
@@ -25,9 +32,12 @@ class Site:
 
     def __init__(self, place: Path, style: str, pipelining: bool = True, names: Sequence[str] = ("talk",)) -> None:
         self.place = place
+        ssh = place / "ssh"
+        ssh.write_text(f'#!/bin/sh\necho call >> {place}/calls\nexec {SSH} "$@"\n')
+        ssh.chmod(0o755)
         self.extra: List[str] = ["-e", f"@{TREE}/examples/talk/rc_conf.yml"] if style == "rc_conf" else []
         host = {
-            "ansible_ssh_executable": str(SSH), "ansible_ssh_transfer_method": "piped",
+            "ansible_ssh_executable": str(ssh), "ansible_ssh_transfer_method": "piped",
             "ansible_python_interpreter": "/usr/local/bin/python3", "talk_release_url": "file:///var/dist",
         }
         (place / "inventory.json").write_text(json.dumps({"jail_hosts": {"hosts": {name: {"ansible_host": name, **host} for name in names}}}))
@@ -50,6 +60,13 @@ class Site:
 
     def real(self, path: str, host: str = "talk") -> Path:
         return self.place / "hosts" / host / "root" / path
+
+    def calls(self) -> int:
+        """How often the host was called since this was asked last. With pipelining a module is one call."""
+        noted = self.place / "calls"
+        number = len(noted.read_text().splitlines()) if noted.exists() else 0
+        noted.unlink(missing_ok=True)
+        return number
 
     def read(self, path: str) -> str:
         return self.real(path).read_text()
@@ -145,3 +162,48 @@ def test_a_fleet_is_upgraded_in_waves_and_stops_at_the_first_that_fails(tmp_path
     site.play(*wish, "-e", json.dumps({"jail_upgrade_merge": {"/etc/login.conf": "keep"}}), book="upgrade")
     assert site.real(own).read_text() == "default:\\\n\t:path=/mine:\n"
     assert "/bin" in site.real(own, "two").read_text()
+
+
+def declared(number: int) -> Dict[str, Any]:
+    """So many bases and rulesets, and a base that is no longer wanted."""
+    rules = ["include $devfsrules_hide_all", "include $devfsrules_unhide_basic", "include $devfsrules_unhide_login"]
+    return {
+        "basejails": [
+            *({"name": "15.1-RELEASE" if place == 0 else f"b{place}", "url": "file:///var/dist"} for place in range(number)),
+            {"name": "old", "state": "absent"},
+        ],
+        "host_prepare_devfs_rulesets": [{"name": f"devfsrules_{place}", "rules": rules} for place in range(number)],
+    }
+
+
+def bring(directory: Path, asked: Dict[str, Any]) -> None:
+    """What the playbook would bring, without its many calls over ssh."""
+    noted = directory / "root/.simulator/state.json"
+    simulated = SimulatedHost(directory / "root", json.loads(noted.read_text()))
+    host = Host(simulated.runner, str(simulated.root))
+    bases = [{**{name: one.get("default") for name, one in BASE.items()}, **base} for base in asked["basejails"]]
+    options = {"basejails": bases, "storage_path": "/usr/jails", "storage_dataset": None}
+    take(host, every.plan(host, every.bases_from(options), False))
+    take(host, rulesets.plan_all(host, [{"state": "present", "load": True, "apply": False, **one} for one in asked["host_prepare_devfs_rulesets"]]))
+    noted.write_text(json.dumps(simulated.state))
+
+
+def test_a_run_that_changes_nothing_is_four_calls_however_much_is_declared(tmp_path: Path) -> None:
+    site = Site(tmp_path, "jail_conf")
+    site.play("-e", json.dumps(declared(1)))
+    for number in (1, 30):
+        bring(tmp_path / "hosts/talk", declared(number))
+        site.calls()
+        assert changed(site.play("-e", json.dumps(declared(number)))) == 0
+        assert site.calls() == 4
+
+
+def test_parts_by_their_tags(tmp_path: Path) -> None:
+    """A tag does its part and no other, and so does leaving one out."""
+    site = Site(tmp_path, "jail_conf")
+    extra = ["-e", json.dumps({**declared(1), "host_prepare_listeners_allow": ["ntpd"]})]
+    assert steps(site.play("--tags", "host_prepare_storage", *extra)) == ["storage: create /usr/jails", "storage: set mode of /usr/jails to 0700"]
+    assert {step.split(":")[0] for step in steps(site.play("--tags", "host_prepare_devfs,host_prepare_settings", *extra))} == {"settings", "devfs_rulesets"}
+    assert {step.split(":")[0] for step in steps(site.play("--skip-tags", "host_prepare_services,jail", *extra))} == set()
+    assert {step.split(":")[0] for step in steps(site.play("--skip-tags", "jail", *extra))} == {"services"}
+    assert steps(site.play("--skip-tags", "host_prepare", "--tags", "all", *extra))[0].startswith("15.1-RELEASE: ")

@@ -73,11 +73,28 @@ def beside(path: str, suffix: str) -> str:
     return f"{parent}/.{name}.{suffix}"
 
 
-def look(host: Host, base: Base) -> Seen:
-    """Read what the host has of a base, in a constant number of commands."""
-    seen = Seen(mounts=ask.mounts(host), mark=host.read(beside(base.path, "json")))
+class Common:
+    """What all bases of a host share, asked once."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self.mounts = ask.mounts(host)
+        self._datasets: Dict[str, Dict[str, Mapping[str, str]]] = {}
+
+    def datasets(self, top: str) -> Dict[str, Mapping[str, str]]:
+        """A dataset and all below it."""
+        if top not in self._datasets:
+            self._datasets[top] = ask.datasets(self._host, [top], COLUMNS)
+        return self._datasets[top]
+
+
+def look(host: Host, base: Base, common: Optional[Common] = None) -> Seen:
+    """Read what the host has of a base, in a constant number of commands; with what is common to all bases, in none."""
+    common = common or Common(host)
+    seen = Seen(mounts=common.mounts, mark=host.read(beside(base.path, "json")))
     if base.storage_dataset is not None:
-        seen.datasets = _datasets(host, base, base.storage_dataset)
+        # A clone of a base may stand anywhere in the pool.
+        seen.datasets = common.datasets(base.storage_dataset.partition("/")[0] if base.state == "absent" else base.storage_dataset)
         seen.dataset = _dataset_of(base, base.storage_dataset, seen)
     root = base.path
     seen.there = host.isdir(root)
@@ -89,12 +106,6 @@ def look(host: Host, base: Base) -> Seen:
     seen.kind = _kind(seen, base.name)
     seen.partial = host.isdir(beside(base.path, "partial")) or f"{seen.dataset}.partial" in seen.datasets
     return seen
-
-
-def _datasets(host: Host, base: Base, dataset: str) -> Dict[str, Mapping[str, str]]:
-    # A clone of a base may stand anywhere in the pool.
-    top = dataset.partition("/")[0] if base.state == "absent" else dataset
-    return ask.datasets(host, [top], COLUMNS)
 
 
 def _dataset_of(base: Base, top: str, seen: Seen) -> Optional[str]:

@@ -10,7 +10,7 @@ directory has a mark ``.NAME.json`` beside it.
 
 from __future__ import annotations
 
-from typing import List
+from typing import Container, List, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.base import Base, adopts
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.making import (
@@ -28,7 +28,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.bases.making impor
     update_dataset,
     update_directory,
 )
-from ansible_collections.cellblock.jails.plugins.module_utils.bases.observe import ADOPTED, OURS, Seen, beside, look, told, users_of_old
+from ansible_collections.cellblock.jails.plugins.module_utils.bases.observe import ADOPTED, OURS, Common, Seen, beside, look, told, users_of_old
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.sources import Source, maker, updater
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -36,14 +36,16 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
 
 
-def plan(host: Host, base: Base, check_mode: bool) -> Plan:
+def plan(host: Host, base: Base, check_mode: bool, common: Optional[Common] = None, coming: Container[str] = ()) -> Plan:
     """The way to a base.
 
     :param check_mode: what earlier tasks would have made may be missing yet.
+    :param common: what was asked already for all bases of the host.
+    :param coming: directories that are made before it.
     :raises InputError: what is asked for cannot be.
     :raises Refused: something would be lost, or is not ours.
     """
-    seen = look(host, base)
+    seen = look(host, base, common)
     result = Plan()
     if base.state == "absent":
         from ansible_collections.cellblock.jails.plugins.module_utils.bases.removal import absent
@@ -51,7 +53,7 @@ def plan(host: Host, base: Base, check_mode: bool) -> Plan:
         result.before = absent(host, base, seen, result.warnings)
     else:
         _check_storage(base, seen, check_mode, result.warnings)
-        result.before = Planner(host, base, seen, check_mode).steps()
+        result.before = Planner(host, base, seen, check_mode or base.directory in coming).steps()
         if result.before and base.unproved is not None:
             result.warnings.append(base.unproved)
     result.facts = {"base": told(base, seen)}

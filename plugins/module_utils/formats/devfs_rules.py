@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Dict, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
 
+MARK = "# cellblock.jails"
 HEADER = re.compile(r"^\[([^=\]\n]+)=([0-9]+)\]", re.MULTILINE)
 
 
@@ -45,22 +46,32 @@ def _read(text: str, start: int, end: int) -> Ruleset:
     return Ruleset(name, int(number), tuple(rules))
 
 
-def render(ruleset: Ruleset) -> str:
+def made(text: str) -> List[str]:
+    """The names of the rulesets that we made: a mark below the header tells."""
+    return [name for name, (start, end) in _spans(text).items() if _is_marked(text[start:end])]
+
+
+def _is_marked(lines: str) -> bool:
+    return lines.split("\n")[1:2] == [MARK]
+
+
+def render(ruleset: Ruleset, marked: bool) -> str:
     """The ruleset's lines."""
-    return f"[{ruleset.name}={ruleset.number}]\n" + "".join(f"{rule}\n" for rule in ruleset.rules)
+    lines = [f"[{ruleset.name}={ruleset.number}]", *([MARK] if marked else []), *ruleset.rules]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def put(text: str, ruleset: Optional[Ruleset], name: str) -> str:
-    """Set a ruleset in its place or at the end; None removes it. All else stays."""
+    """Set a ruleset in its place or, marked as made by us, at the end; None removes it. All else stays."""
     spans = _spans(text)
-    new = render(ruleset) if ruleset is not None else ""
     if name in spans:
         start, end = spans[name]
+        new = render(ruleset, _is_marked(text[start:end])) if ruleset is not None else ""
         # Comments and blank lines before the next header belong to that.
         tail = re.search(r"((?:[ \t]*(?:#[^\n]*)?\n)*)\Z", text[start:end])
         kept = tail.group(1) if tail and end < len(text) else ""
         return text[:start] + new + kept + text[end:]
-    if not new:
+    if ruleset is None:
         return text
     text += "" if not text or text.endswith("\n") else "\n"
-    return text + new
+    return text + render(ruleset, True)

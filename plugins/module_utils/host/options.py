@@ -1,7 +1,7 @@
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of a host's parts, shared by the modules; documented in doc_fragments/host.py."""
+"""The options of a host's parts, shared by the modules; documented in doc_fragments/parts.py."""
 
 from __future__ import annotations
 
@@ -30,6 +30,12 @@ RULESET: Options = {
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "load": {"type": "bool", "default": True},
     "apply": {"type": "bool", "default": False},
+}
+RULESETS: Options = {
+    "rulesets": {
+        "type": "list", "elements": "dict", "default": [], "options": RULESET, "required_if": [("state", "present", ["rules"])],
+    },
+    "prune": {"type": "bool", "default": False},
 }
 POLICIES: Options = {
     "sendmail": {"type": "str", "choices": ["disabled", "keep"], "default": "disabled"},

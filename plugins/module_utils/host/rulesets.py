@@ -1,7 +1,7 @@
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The plan for one devfs ruleset: its file, the kernel's copy, and the /dev of running jails."""
+"""The plan for devfs rulesets: their file, the kernel's copy, and the /dev of running jails."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import fnmatch
 import re
 import shlex
 import zlib
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -26,6 +26,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Numbers of rulesets that give none: far from FreeBSD's own and from those that people choose by hand.
 DERIVED = range(10000, 60000)
 TYPES = ("disk", "mem", "tape", "tty")
+SHOW_ALL = ("xargs", "-I", "%", "devfs", "rule", "-s", "%", "show")
 WITH_VALUE = ("path", "type", "user", "group", "mode", "include")
 
 
@@ -83,34 +84,87 @@ class Asked:
 
 
 def plan(host: Host, options: Mapping[str, Any]) -> Plan:
-    """Read the files and the kernel, and say what has to be done."""
-    asked = Asked(options)
-    text = host.read(RULES)
-    defaults = devfs_rules.rulesets(host.read(DEFAULTS) or "")
-    ours = devfs_rules.rulesets(text or "")
-    if asked.name in defaults:
-        raise Refused(f"{asked.name} is one of FreeBSD's own", asked.where, "Choose another name")
-    result = Plan()
-    if asked.state == "absent":
-        old = ours.get(asked.name)
-        if old is not None:
-            _refuse_in_use(host, asked, old.number)
-            result.before += write_step(RULES, text, devfs_rules.put(text or "", None, asked.name) or None)
-            if asked.load and str(old.number) in _loaded(host):
-                result.before.append(_unload(old.number))
-        result.facts = {"name": asked.name, "number": old.number if old is not None else None}
-        return result
-    ruleset = Ruleset(asked.name, _number(asked, defaults, ours), asked.rules)
-    numbers = {name: one.number for name, one in {**defaults, **ours}.items()}
-    of_host = rc_conf.values(host.read(RC_CONF) or "").get("devfs_system_ruleset") == asked.name
-    resolved = _resolve(asked, ruleset, numbers, {**defaults, **ours}, of_host)
-    if ours.get(asked.name) != ruleset:
-        result.before += write_step(RULES, text, devfs_rules.put(text or "", ruleset, asked.name))
-    changed = asked.load and _load(host, ruleset.number, resolved, result)
-    if asked.apply:
-        _apply(host, ruleset.number, changed or bool(result.before), result)
-    result.facts = {"name": asked.name, "number": ruleset.number}
-    return result
+    """One ruleset, by a module's options."""
+    made = plan_all(host, [options])
+    told = made.facts["rulesets"][str(options["name"])]
+    made.facts = {"name": str(options["name"]), "number": told["number"]}
+    return made
+
+
+def plan_all(host: Host, every: Sequence[Mapping[str, Any]], prune: bool = False) -> Plan:
+    """Read the files and the kernel once, and say what has to be done.
+
+    :param every: the options of each ruleset.
+    :param prune: whether those that we made go when they are not named.
+    """
+    return Planner(host, [Asked(options) for options in every], prune).plan()
+
+
+class Planner:
+    """Plans all rulesets, each as the files are once those before it are done."""
+
+    def __init__(self, host: Host, asked: Sequence[Asked], prune: bool) -> None:
+        self.host = host
+        self.found = host.read(RULES)
+        self.text = self.found or ""
+        self.defaults = devfs_rules.rulesets(host.read(DEFAULTS) or "")
+        self.of_host = rc_conf.values(host.read(RC_CONF) or "").get("devfs_system_ruleset")
+        names = [one.name for one in asked]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise InputError("it is declared twice", f"ruleset {twice[0]}", "Declare each ruleset once")
+        gone = [name for name in devfs_rules.made(self.text) if name not in names] if prune else []
+        self.asked = [*(Asked({"name": name, "state": "absent", "load": True, "apply": False}) for name in gone), *asked]
+        self.written: Set[str] = set()
+        self.unload: List[int] = []
+        self.load: Dict[int, List[str]] = {}
+        self.told: Dict[str, Dict[str, Any]] = {}
+
+    def plan(self) -> Plan:
+        """The whole plan."""
+        for asked in self.asked:
+            if asked.name in self.defaults:
+                raise Refused(f"{asked.name} is one of FreeBSD's own", asked.where, "Choose another name")
+            number = self._remove(asked) if asked.state == "absent" else self._put(asked)
+            self.told[asked.name] = {"number": number, "changed": asked.name in self.written}
+        steps = write_step(RULES, self.found, self.text or None) if self.written else []
+        loaded = set(_loaded(self.host)) if self.unload else set()
+        steps += [_unload(number) for number in self.unload if str(number) in loaded]
+        shown = _shown(self.host, sorted(self.load))
+        steps += [step for number in self.load for step in _load(number, shown[number], self.load[number])]
+        self._tell({number for number in self.load if not _same(shown[number], self.load[number])})
+        for asked in self.asked:
+            if asked.apply and asked.state == "present" and self.told[asked.name]["changed"]:
+                steps += _apply(self.host, self.told[asked.name]["number"])
+        return Plan(before=steps, facts={"rulesets": self.told})
+
+    def _tell(self, changed: Set[int]) -> None:
+        for told in self.told.values():
+            told["changed"] = told["changed"] or told["number"] in changed
+
+    def _remove(self, asked: Asked) -> Optional[int]:
+        old = devfs_rules.rulesets(self.text).get(asked.name)
+        if old is None:
+            return None
+        _refuse_in_use(self.host, asked, old.number)
+        self.text = devfs_rules.put(self.text, None, asked.name)
+        self.written.add(asked.name)
+        if asked.load:
+            self.unload.append(old.number)
+        return old.number
+
+    def _put(self, asked: Asked) -> int:
+        ours = devfs_rules.rulesets(self.text)
+        known = {**self.defaults, **ours}
+        ruleset = Ruleset(asked.name, _number(asked, self.defaults, ours), asked.rules)
+        numbers = {name: one.number for name, one in known.items()}
+        resolved = _resolve(asked, ruleset, numbers, known, self.of_host == asked.name)
+        if ours.get(asked.name) != ruleset:
+            self.text = devfs_rules.put(self.text, ruleset, asked.name)
+            self.written.add(asked.name)
+        if asked.load:
+            self.load[ruleset.number] = resolved
+        return ruleset.number
 
 
 def _number(asked: Asked, defaults: Mapping[str, Ruleset], ours: Mapping[str, Ruleset]) -> int:
@@ -171,11 +225,33 @@ def _canonical(rule: str) -> Tuple[str, ...]:
     return tuple(sorted(parts))
 
 
-def _load(host: Host, number: int, rules: Sequence[str], result: Plan) -> bool:
-    shown = lines_of(host.run(["devfs", "rule", "-s", str(number), "show"]).out)
-    now = [line.partition(" ")[2] for line in shown]
-    if [_canonical(rule) for rule in now] == [_canonical(rule) for rule in rules]:
-        return False
+def _shown(host: Host, numbers: Sequence[int]) -> Dict[int, List[str]]:
+    """The rules of loaded rulesets, by two commands for any number of them.
+
+    Nothing stands between the answers for two sets. But the rules of each are numbered upwards: when the answer
+    falls into as many upward runs as there are sets, each is a set's; else they are asked one by one.
+    """
+    runs: List[List[str]] = []
+    if len(numbers) > 1:
+        last = 0
+        for line in lines_of(host.ask(SHOW_ALL, stdin="".join(f"{number}\n" for number in numbers)).out):
+            place = int(line.partition(" ")[0])
+            if not runs or place <= last:
+                runs.append([])
+            runs[-1].append(line)
+            last = place
+    if len(runs) != len(numbers):
+        runs = [lines_of(host.run(["devfs", "rule", "-s", str(number), "show"]).out) for number in numbers]
+    return {number: [line.partition(" ")[2] for line in lines] for number, lines in zip(numbers, runs)}
+
+
+def _same(now: Sequence[str], rules: Sequence[str]) -> bool:
+    return [_canonical(rule) for rule in now] == [_canonical(rule) for rule in rules]
+
+
+def _load(number: int, now: Sequence[str], rules: Sequence[str]) -> List[Step]:
+    if _same(now, rules):
+        return []
 
     def do(host: Host) -> None:
         # Only this set is emptied for a moment; 'service devfs restart' would empty all of them.
@@ -183,11 +259,10 @@ def _load(host: Host, number: int, rules: Sequence[str], result: Plan) -> bool:
         for rule in rules:
             host.run(["devfs", "rule", "-s", str(number), "add", *shlex.split(rule)])
 
-    result.before.append(Step(
+    return [Step(
         f"load ruleset {number}", do, None, f"ruleset {number}, loaded",
         "".join(f"{rule}\n" for rule in now), "".join(f"{rule}\n" for rule in rules),
-    ))
-    return True
+    )]
 
 
 def _unload(number: int) -> Step:
@@ -217,14 +292,10 @@ def _refuse_in_use(host: Host, asked: Asked, number: int) -> None:
         raise Refused(f"jails use it: {', '.join(sorted(using))}", asked.where, "Give them another devfs_ruleset first")
 
 
-def _apply(host: Host, number: int, changed: bool, result: Plan) -> None:
-    if not changed:
-        return
+def _apply(host: Host, number: int) -> List[Step]:
     mounted = {one.node for one in ask.mounts(host) if one.fstype == "devfs"}
-    for name, path in sorted(_running(host, number).items()):
-        dev = f"{path}/dev"
-        if dev in mounted:
-            result.before.append(_apply_step(name, dev, number))
+    running = sorted(_running(host, number).items())
+    return [_apply_step(name, f"{path}/dev", number) for name, path in running if f"{path}/dev" in mounted]
 
 
 def _apply_step(name: str, dev: str, number: int) -> Step:

@@ -1,7 +1,7 @@
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of networks, shared by the modules; documented in doc_fragments/host.py."""
+"""The options of networks, shared by the modules; documented in doc_fragments/parts.py."""
 
 from __future__ import annotations
 

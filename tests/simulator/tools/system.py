@@ -185,8 +185,9 @@ def kld(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 
 @tool("xargs")
 def xargs(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
-    """xargs(1) -n 1: goes on when a command fails."""
-    told = [host.run([*args[2:], word]) for word in stdin.split()]
+    """xargs(1) -n 1, or -I with a word that stands for each line: goes on when a command fails."""
+    words = [*args[2:], args[1]] if args[0] == "-n" else args[2:]
+    told = [host.run([line if word == args[1] else word for word in words]) for line in stdin.split()]
     return (1 if any(code for code, _out, _err in told) else 0), "".join(out for _code, out, _err in told), "".join(err for _code, _out, err in told)
 
 

@@ -14,6 +14,8 @@ from typing import Any, Dict, Iterator, Mapping, Tuple
 import pytest
 import yaml
 from ansible.module_utils.testing import patch_module_args
+from ansible.plugins.loader import fragment_loader
+from ansible.utils.plugin_docs import get_docstring
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -23,11 +25,9 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.planning imp
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.request import Request
 
 PLUGINS = "ansible_collections.cellblock.jails.plugins."
-MODULES = sorted(
-    path.stem for path in (Path(__file__).resolve().parents[4] / "plugins" / "modules").glob("*.py")
-    if "def main" in path.read_text()
-)
-ALL = sorted(path.stem for path in (Path(__file__).resolve().parents[4] / "plugins" / "modules").glob("*.py"))
+PLACE = Path(__file__).resolve().parents[4] / "plugins" / "modules"
+MODULES = sorted(path.stem for path in PLACE.glob("*.py") if "def main" in path.read_text())
+ALL = sorted(path.stem for path in PLACE.glob("*.py"))
 KEYS = {"type": "str", "default": None, "choices": None, "elements": None, "required": False}
 
 
@@ -50,14 +50,9 @@ def spec_of(name: str) -> Dict[str, Any]:
 
 
 def documented(name: str) -> Dict[str, Any]:
-    """The options of its documentation, with those of the fragments."""
-    own = yaml.safe_load(importlib.import_module(f"{PLUGINS}modules.{name}").DOCUMENTATION)
-    options = dict(own.get("options", {}))
-    for fragment in own.get("extends_documentation_fragment", ()):
-        _cellblock, _jails, file, *part = fragment.split(".")
-        texts = importlib.import_module(f"{PLUGINS}doc_fragments.{file}").ModuleDocFragment
-        options.update(yaml.safe_load(getattr(texts, part[0].upper() if part else "DOCUMENTATION")).get("options", {}))
-    return options
+    """The options of its documentation, with those of the fragments, as ansible-doc(1) finds them."""
+    doc = get_docstring(str(PLACE / f"{name}.py"), fragment_loader)[0]
+    return dict(doc["options"])
 
 
 def hold(spec: Mapping[str, Any], told: Mapping[str, Any], where: str) -> None:

@@ -346,24 +346,48 @@ at_boot:
   default: false
 """
 
+
+def _placed(text: str, place: str) -> str:
+    """A text whose options stand in another: those that it speaks of are named by their place."""
+    own = "|".join(re.findall(r"^(\w+):", text, re.MULTILINE))
+    return re.sub(rf"O\(({own})(?=[=)\[.])", rf"O({place}.\1", text)
+
+
+_RULESETS = (
+    """
+rulesets:
+  description:
+    - The rulesets, each as the one before it leaves the file, so that it may include that.
+  type: list
+  elements: dict
+  default: []
+  suboptions:
+"""
+    + textwrap.indent(_placed(_RULESET, "rulesets[]"), "    ")
+    + r"""
+prune:
+  description:
+    - Whether rulesets of C(/etc/devfs.rules) that are not named go, of those that this collection made and marked. Those of
+      others stay.
+  type: bool
+  default: false
+"""
+)
+
 _PARTS = {
-    "storage": ("The place where jails and their bases live, as M(cellblock.jails.host_storage) makes it.", "dict", _STORAGE),
-    "settings": ("What the host boots with, as M(cellblock.jails.host_settings) sets it.", "dict", _SETTINGS),
-    "devfs_rulesets": ("Rulesets, each as M(cellblock.jails.devfs_ruleset) keeps it.", "list", _RULESET),
-    "services": ("How the host's daemons are bound, as M(cellblock.jails.host_services) does it.", "dict", _SERVICES),
-    "networks": ("The networks that jails join, as M(cellblock.jails.jail_networks) keeps them.", "dict", _NETWORKS),
-    "listeners": ("What is then looked for, as M(cellblock.jails.listeners_info) tells it.", "dict", _LISTENERS),
+    "storage": ("The place where jails and their bases live, as M(cellblock.jails.host_storage) makes it.", _STORAGE),
+    "settings": ("What the host boots with, as M(cellblock.jails.host_settings) sets it.", _SETTINGS),
+    "devfs_rulesets": ("Rulesets of devfs, as M(cellblock.jails.devfs_rulesets) keeps them.", _RULESETS),
+    "services": ("How the host's daemons are bound, as M(cellblock.jails.host_services) does it.", _SERVICES),
+    "networks": ("The networks that jails join, as M(cellblock.jails.jail_networks) keeps them.", _NETWORKS),
+    "listeners": ("What is looked for when all else is done, as M(cellblock.jails.listeners_info) tells it.", _LISTENERS),
 }
 
 
 def _part(name: str) -> str:
-    """A part as an option, the options that its text speaks of named by their place in it."""
-    words, kind, options = _PARTS[name]
-    place = f"{name}[]" if kind == "list" else name
-    own = re.findall(r"^(\w+):", options, re.MULTILINE)
-    text = re.sub(rf"O\(({'|'.join(own)})(?=[=)\[.])", rf"O({place}.\1", options)
-    head = f"{name}:\n  description:\n    - {words}\n  type: {kind}\n"
-    return head + ("  elements: dict\n" if kind == "list" else "") + "  suboptions:\n" + textwrap.indent(text, "    ")
+    """A part as an option."""
+    words, options = _PARTS[name]
+    return f"{name}:\n  description:\n    - {words}\n  type: dict\n  suboptions:\n" + textwrap.indent(_placed(options, name), "    ")
 
 
 def _options(text: str) -> str:
@@ -379,7 +403,7 @@ ModuleDocFragment = type(
         "STORAGE": _options(_STORAGE),
         "SETTINGS": _options(_SETTINGS),
         "RULESET": _options(_RULESET),
-        "RULESETS": _options(_part("devfs_rulesets")),
+        "RULESETS": _options(_RULESETS),
         "SERVICES": _options(_SERVICES),
         "NETWORKS": _options(_NETWORKS),
         "LISTENERS": _options(_LISTENERS + _PLANNED),
