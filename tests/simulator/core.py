@@ -105,6 +105,7 @@ class SimulatedHost:
         self.state: Dict[str, Any] = state if state is not None else fresh_state()
         self.commands: List[Tuple[str, ...]] = []
         self.kill_at: Optional[int] = None
+        self.fail_at: Optional[int] = None
         self.fail: List[Tuple[Tuple[str, ...], str]] = []
         self.env: Mapping[str, str] = {}
         self._one = threading.RLock()  # commands take turns, as they do for the kernel's own state
@@ -118,6 +119,8 @@ class SimulatedHost:
         self.commands.append(tuple(argv))
         if self.kill_at is not None and len(self.commands) > self.kill_at:
             raise SimulatedKill()
+        if self.fail_at is not None and len(self.commands) == self.fail_at + 1:
+            return Result(tuple(argv), 1, "", "simulated failure\n")
         with self._one:
             self.env = env
             rc, out, err = self.run(list(argv), (stdin or b"").decode("utf-8", "surrogateescape"))

@@ -120,10 +120,12 @@ def _on_few_cpus(seen: Observed, jails: Sequence[Jail]) -> List[str]:
 
 
 def _sysctl(host: Host) -> Dict[str, str]:
-    found = {}
-    for line in lines_of(host.ask(["sysctl", *SYSCTLS]).out):
+    told, found = host.ask(["sysctl", *SYSCTLS]), {}
+    for line in lines_of(told.out):
         name, _colon, value = line.partition(": ")
         found[name.strip()] = value.strip()
+    if SYSCTLS[0] not in found:  # others a kernel may not have
+        raise HostError(f"sysctl(8) failed: {told.said()}")
     return found
 
 

@@ -24,8 +24,14 @@ DYING_TIMEOUT = 90.0  # a closed TCP connection may hold a jail for 60 s
 
 
 def alive(host: Host, name: str) -> bool:
-    """Whether a jail runs, by name, dying ones aside."""
-    return host.ask(["jls", "-j", name, "jid"]).rc == 0
+    """Whether a jail runs, by name, dying ones aside.
+
+    :raises HostError: when that is not to be known; nobody takes away the mounts of a jail that may run.
+    """
+    told = host.ask(["jls", "-j", name, "jid"])
+    if told.rc != 0 and "not found" not in told.err:
+        raise HostError(f"jls(8) failed: {told.said()}", f"jail {name}")
+    return told.rc == 0
 
 
 def start(host: Host, definition: Definition) -> None:

@@ -69,6 +69,8 @@ class Limits(Always):
         jail = change.jail
         if change.scene.seen.rules is None and _of(jail):
             change.scene.warnings.append(f"jail {jail.name}: its limits wait for a reboot with kern.racct.enable=1, see rctl(8)")
+        if change.is_new:
+            _warn_of_strangers(change)
         return _rule_steps(change.scene, jail.name, _of(jail))
 
     def remove(self, change: Change) -> List[Step]:
@@ -77,8 +79,10 @@ class Limits(Always):
 
     def settle(self, scene: Scene, changes: Sequence[Change], failed: FrozenSet[str], files: SharedFiles) -> List[Step]:
         """The next boot has those of the jails that came to be."""
-        lost = {change.jail.name for change in changes if change.is_new and change.jail.name in failed}
-        wanted = {change.jail.name: () if change.jail.name in lost else _of(change.jail) for change in changes}
+        wanted = {
+            change.jail.name: _of(change.jail) if change.jail.name not in failed else ()
+            for change in changes if change.is_new or change.jail.name not in failed  # what failed was undone
+        }
         text = files.text(RCTL_CONF, scene.seen.rctl_conf or None) or ""
         files.put(RCTL_CONF, _with_rules(text, wanted) or None)
         return []
@@ -87,6 +91,18 @@ class Limits(Always):
         """The kernel counts only when it was booted so."""
         waiting = any(_of(change.jail) for change in changes) and scene.seen.rules is None
         return ["kern.racct.enable"] if waiting else []
+
+
+def _warn_of_strangers(change: Change) -> None:
+    """A rule outlives its jail, and holds for the next of that name."""
+    seen, name = change.scene.seen, change.jail.name
+    known = {rule.text(name) for rule in _of(change.jail)} | _ours(seen.rctl_conf).get(name, frozenset())
+    left = sorted(rule for rule in seen.rules or () if rule.startswith(f"jail:{name}:") and rule not in known)
+    if left:
+        change.scene.warnings.append(
+            f"jail {name}: rules that are not of its declaration hold for its name: {', '.join(left)}. "
+            f"If they are not meant for it: rctl -r {' '.join(left)}"
+        )
 
 
 def _rules(given: Mapping[str, Any], where: str) -> Tuple[Rule, ...]:
