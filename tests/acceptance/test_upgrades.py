@@ -119,13 +119,58 @@ def test_a_clean_jail_comes_to_the_new_base_and_back(bases: Machine, root: str) 
     assert bases.jails([bases.web(root=root)])["steps"] == []
 
 
+def origin(machine: Machine) -> str:
+    return machine.run("zfs", "get", "-H", "-o", "value", "origin", f"{machine.dataset}/cbweb").strip().partition("@")[0].rpartition("/")[2]
+
+
 @pytest.mark.storage("zfs")
-def test_a_clone(bases: Machine) -> None:
-    bases.jails([bases.web(root="clone")])
-    upgrade(bases)
-    assert upgraded(bases) and "cbweb" in bases.running()
+def test_a_clone_comes_to_a_new_clone_with_all_that_is_its_own(bases: Machine) -> None:
+    clone = bases.web(root="clone", quota="2G")
+    bases.jails([clone])
+    bases.write(bases.path("etc/cb.conf"), OWN)
+    bases.write(bases.path("usr/local/own/file"), "mine\n")
+    bases.run("rm", bases.path("etc/cb.same"))
+    assert upgrade(bases)["jails"]["cbweb"]["outcome"] == "done"
+    assert upgraded(bases) and "cbweb" in bases.running() and origin(bases) == NEXT
+    assert bases.read(bases.path("usr/local/own/file")) == "mine\n" and bases.read(bases.path("etc/cb.same")) is None
+    assert bases.read(bases.path("etc/cb.conf")) == "one, mine\ntwo\nthree, new\n"
+    assert bases.jails([{**clone, "base": NEXT}])["steps"] == []
+    assert info(bases)["upgrade"]["rollback"]
     back(bases)
-    assert not upgraded(bases)
+    assert not upgraded(bases) and origin(bases) == BASE and "cbweb" in bases.running()
+    assert bases.read(bases.path("etc/cb.conf")) == OWN and bases.jails([clone])["steps"] == []
+
+
+@pytest.mark.storage("zfs")
+def test_a_clone_that_others_hold_on_to_is_merged_in_place(bases: Machine) -> None:
+    bases.jails([bases.web(root="clone")])
+    bases.run("zfs", "snapshot", f"{bases.dataset}/cbweb@hourly")
+    upgrade(bases)
+    assert upgraded(bases) and origin(bases) == BASE
+    bases.run("zfs", "destroy", f"{bases.dataset}/cbweb@hourly")
+
+
+@pytest.mark.storage("zfs")
+def test_a_clone_that_was_killed_on_its_way_is_whole_after_the_next_run(bases: Machine) -> None:
+    at = 0
+    while True:
+        bases.jails([bases.web(root="clone")])
+        bases.write(bases.path("etc/cb.conf"), OWN)
+        try:
+            upgrade(bases, kill_at=at)
+            break
+        except Killed:
+            told = back(bases) if at % 2 else upgrade(bases)
+        if at % 2 == 0 and not upgraded(bases):
+            assert told["jails"]["cbweb"]["resumed"] == "taken back"
+            upgrade(bases)
+        if at % 2 == 0:
+            assert upgraded(bases) and bases.read(bases.path("etc/cb.conf")) == "one, mine\ntwo\nthree, new\n", at
+        assert "cbweb" in bases.running() and "10.99.0.20/32" in bases.addresses(), at
+        upgraded(bases)
+        bases.jails([], prune=True)
+        at += 1 if isinstance(bases, Simulated) else 5
+    assert at > 4
 
 
 def test_check_mode_shows_all_of_it_and_touches_nothing(bases: Machine) -> None:

@@ -124,7 +124,7 @@ def _upgrade(host: Host, seen: Observed, facts: Mapping[str, Any]) -> Optional[D
     if not isinstance(noted, dict):
         return None
     keep = noted.get("keep") or {}
-    names = [f"{dataset}@{keep.get('snapshot')}" for dataset in keep.get("datasets") or ()]
+    names = [keep["aside"]] if keep.get("aside") else [f"{dataset}@{keep.get('snapshot')}" for dataset in keep.get("datasets") or ()]
     kept = all(name in (seen.datasets or {}) for name in names) if names else bool(keep.get("copy")) and host.isdir(str(keep["copy"]))
     return {**noted, "rollback": kept and noted.get("phase") in ("done", "not well")}
 

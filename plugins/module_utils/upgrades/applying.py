@@ -36,11 +36,12 @@ def apply(host: Host, name: str, root: str, bases: Bases, rules: Rules) -> None:
         raise conflicted(name, found.conflicts)
     names: Dict[Tuple[int, int], str] = {}
     for change in found.changes:
-        _bring(ours, bases.new, change, names)
+        bring(ours, bases.new, change, names)
     rebuild(host, root, found.databases)
 
 
-def _bring(ours: Walk, new: Walk, change: Change, names: Dict[Tuple[int, int], str]) -> None:
+def bring(ours: Walk, new: Walk, change: Change, names: Dict[Tuple[int, int], str]) -> None:
+    """Bring one change into a root."""
     if change.act == "take":
         ours.bring(new, change.path, change.stamp, names)
     elif change.act == "remove":

@@ -50,9 +50,9 @@ class Upgrades(Aspect):
         """What was kept of it goes with it."""
         noted = change.old.meta.get(self.name) if change.old is not None else None
         kept = noted.get("keep") if isinstance(noted, dict) else None
-        if not kept or not kept.get("copy") or change.old is None:
+        if not kept or not (kept.get("copy") or kept.get("aside")) or change.old is None:
             return []
         from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.keeping import Keep
 
         keep = Keep.read(str(change.old.meta.get("path")), kept)
-        return [Step(f"remove {kept['copy']}", keep.drop)]
+        return [Step(f"remove {kept.get('aside') or kept['copy']}, what it was before its upgrade", keep.drop)]

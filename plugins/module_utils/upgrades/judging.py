@@ -13,6 +13,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades import applying, marking, ways
+from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.cloning import MOST, Cut, Own
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.keeping import PREFIX, Keep
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.merging import merge
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.model import FACT, LATEST, Request, Wish, order, too_new
@@ -94,7 +95,26 @@ class Judge:
                 {"path": f"/{one.path}", "why": one.why, "hunks": [str(hunk) for hunk in one.hunks]} for one in found.conflicts
             ]
             raise applying.conflicted(wish.name, found.conflicts)
-        return self._with_space(replace(subject, bases=bases, merge=found))
+        return self._with_space(self._cut(replace(subject, bases=bases, merge=found)))
+
+    def _cut(self, one: Subject) -> Subject:
+        """A clone comes to a new clone where that is a clean cut: nothing hangs on its dataset, and little is to be copied."""
+        base = self.sight.base_dataset(one.new.path)
+        if one.before.meta.get("root") != "clone" or base is None or not one.keep.datasets or one.bases is None:
+            return one
+        if one.resumed is not None:
+            goes_on = bool(one.keep.aside) and not one.kept_already
+            return replace(one, cut=Cut(one.keep.datasets[0], one.root, base, one.keep.aside)) if goes_on else one
+        dataset = one.keep.datasets[0]
+        if not self.sight.is_whole_cut(dataset, one.root):
+            return one
+        own = Own.of(one.bases.old, Walk.of(self.host, one.root))
+        if own.size > MOST:
+            return one
+        aside = f"{dataset}:before-{one.keep.snapshot[len(PREFIX):]}"
+        taken = [name for name in self.sight.seen.datasets or {} if name == aside]
+        aside = f"{aside}-2" if taken else aside
+        return replace(one, cut=Cut(dataset, one.root, base, aside), keep=replace(one.keep, aside=aside, snapshot=""), carried=own.size)
 
     def _own_root(self, name: str, root: str) -> Walk:
         walk = Walk.of(self.host, root)
@@ -130,11 +150,11 @@ class Judge:
         return Keep(root, tuple(datasets), next(one for one in names if one not in taken))
 
     def is_kept(self, keep: Keep) -> bool:
-        return keep.names()[0] in self.sight.datasets if keep.datasets else keep.root in self.sight.kept
+        return keep.names()[0] in {*self.sight.datasets, *(self.sight.seen.datasets or {})} if keep.datasets else keep.root in self.sight.kept
 
     def _with_space(self, subject: Subject) -> Subject:
         """Refuse when there is no room for what is kept and what comes."""
-        need, where = subject.merge.size + SPARE, f"jail {subject.name}"
+        need, where = subject.merge.size + subject.carried + SPARE, f"jail {subject.name}"
         if subject.keep.datasets:
             free = int(self.sight.datasets[subject.keep.datasets[0]]["available"])
         elif subject.root in self.sight.free:

@@ -11,9 +11,9 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.roots import BEFORE_UPGRADE
 
+ASIDE = "aside"  # the state of a dataset that no jail is
 PREFIX = BEFORE_UPGRADE  # of our snapshots; what follows is what the jail was upgraded to
 
 
@@ -31,17 +31,21 @@ class Keep:
     :param datasets: its datasets, the root's own first; none for a plain directory, which is copied.
     :param snapshot: the name of their snapshots.
     :param wanted: whether anything is kept.
+    :param aside: what the only dataset is called from then on, when a new one takes its place; no snapshot is taken then.
     """
 
     root: str
     datasets: Tuple[str, ...] = ()
     snapshot: str = ""
     wanted: bool = True
+    aside: str = ""
 
     def noted(self) -> Optional[Dict[str, Any]]:
         """As the mark keeps it."""
         if not self.wanted:
             return None
+        if self.aside:
+            return {"aside": self.aside, "datasets": list(self.datasets)}
         return {"snapshot": self.snapshot, "datasets": list(self.datasets)} if self.datasets else {"copy": beside(self.root, "before")}
 
     @classmethod
@@ -49,7 +53,7 @@ class Keep:
         """What a mark says is kept."""
         if not noted:
             return cls(root, wanted=False)
-        return cls(root, tuple(noted.get("datasets") or ()), str(noted.get("snapshot") or ""))
+        return cls(root, tuple(noted.get("datasets") or ()), str(noted.get("snapshot") or ""), aside=str(noted.get("aside") or ""))
 
     def words(self) -> str:
         """What is taken, in words."""
@@ -58,8 +62,8 @@ class Keep:
         return f"copy {self.root} to {beside(self.root, 'before')}"
 
     def names(self) -> List[str]:
-        """The snapshots."""
-        return [f"{dataset}@{self.snapshot}" for dataset in self.datasets]
+        """The snapshots, or the dataset."""
+        return [self.aside] if self.aside else [f"{dataset}@{self.snapshot}" for dataset in self.datasets]
 
     def take(self, host: Host) -> None:
         """Keep what is there now, all of it or nothing; fine when that was done."""
@@ -77,10 +81,15 @@ class Keep:
         host.rename(growing, before)
 
     def drop(self, host: Host) -> None:
-        """Keep it no longer. What others cloned of it stays."""
+        """Keep it no longer. What others cloned or snapshotted of it stays."""
+        if self.aside:
+            listed = host.ask(["zfs", "list", "-H", "-t", "snapshot", "-d", "1", "-o", "name", self.aside]).out.split()
+            for name in listed:
+                if name.partition("@")[2].startswith(PREFIX):
+                    host.ask(["zfs", "destroy", name])
         for name in self.names():
             result = host.ask(["zfs", "destroy", name])
-            if result.rc != 0 and not any(words in result.err for words in ("does not exist", "could not find", "clones", "busy")):
+            if result.rc != 0 and not any(words in result.err for words in ("does not exist", "could not find", "clones", "busy", "has children")):
                 raise CommandError(result)
         if self.wanted and not self.datasets:
             for word in ("before", "keeping", "failed"):
@@ -88,6 +97,9 @@ class Keep:
 
     def restore(self, host: Host) -> None:
         """Bring back what was kept. The jail is down. Fine when that was done before."""
+        if self.aside:
+            _come_back(host, self.datasets[0], self.aside)
+            return
         for dataset in self.datasets:
             _restore(host, dataset, self.snapshot, [one for one in self.datasets if one.startswith(f"{dataset}/")])
         if self.wanted and not self.datasets:
@@ -129,13 +141,39 @@ def _restore(host: Host, dataset: str, snapshot: str, below: List[str]) -> None:
 
 def _clone_back(host: Host, dataset: str, snapshot: str, away: str) -> None:
     """Let a clone of what was kept take a dataset's name and properties."""
-    said = host.run(["zfs", "get", "-Hp", "-s", "local", "-o", "property,value", "all", away]).out
-    own = dict(line.split("\t", 1) for line in said.split("\n") if line.count("\t") == 1)
-    host.ask(["zfs", "unmount", away])
-    properties = {"canmount": "noauto"}
-    if "mountpoint" in own:
-        properties["mountpoint"] = "none"
-    storage.set_properties(host, away, {**properties, "cellblock:state": "aside"})
-    storage.clone(host, snapshot, dataset, {**own, "canmount": own.get("canmount", "on")})
-    if not host.ask(["zfs", "list", "-H", "-o", "name", dataset]).out.strip():
-        raise HostError("is not there after it was cloned", dataset)
+    own = local_properties(host, away)
+    hide(host, away)
+    storage.clone(host, snapshot, dataset, own)
+
+
+def local_properties(host: Host, dataset: str) -> Dict[str, str]:
+    """What was set on a dataset itself: a clone does not have it."""
+    said = host.run(["zfs", "get", "-Hp", "-s", "local", "-o", "property,value", "all", dataset]).out
+    return dict(line.split("\t", 1) for line in said.split("\n") if line.count("\t") == 1)
+
+
+def hide(host: Host, dataset: str) -> None:
+    """Let a dataset be mounted nowhere, and be no jail's."""
+    storage.set_properties(host, dataset, {"mountpoint": "none", "cellblock:state": ASIDE})
+
+
+def move_aside(host: Host, dataset: str, name: str) -> None:
+    """Let a dataset be called otherwise, and be mounted no more."""
+    storage.rename_dataset(host, dataset, name)
+    hide(host, name)
+
+
+def _come_back(host: Host, dataset: str, kept: str) -> None:
+    """Let a dataset that was moved aside have its name again; what took its place goes, unless others hold on to it."""
+    there = host.ask(["zfs", "list", "-H", "-o", "name", "-t", "filesystem", "-r", dataset.rpartition("/")[0]]).out.split()
+    if f"{dataset}:next" in there:
+        storage.destroy_dataset(host, f"{dataset}:next")
+    failed = f"{dataset}:failed"
+    if kept in there:
+        if dataset in there:
+            move_aside(host, dataset, failed)
+        storage.rename_dataset(host, kept, dataset)
+    if local_properties(host, dataset).get("cellblock:state") == ASIDE:
+        storage.set_properties(host, dataset, {"cellblock:state": "ready"})
+        storage.forget_properties(host, dataset, ["mountpoint"])
+    host.ask(["zfs", "destroy", failed])

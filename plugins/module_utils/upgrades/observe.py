@@ -17,7 +17,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition i
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import observe
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades import views
-from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.keeping import beside
+from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.keeping import PREFIX, beside
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.merging import Bases
 
 COLUMNS = ("name", "type", "available", "used", "creation", "origin", "mountpoint")
@@ -32,6 +32,7 @@ class Sight:
     :param free: bytes that are free where roots of plain directories stand, by path.
     :param sizes: bytes that such roots hold.
     :param busy: the jids in which something runs.
+    :param bookmarks: of the jails' datasets.
     :param kept: the copies that were made of roots, by root.
     """
 
@@ -43,6 +44,7 @@ class Sight:
     free: Dict[str, int] = field(default_factory=dict)
     sizes: Dict[str, int] = field(default_factory=dict)
     busy: FrozenSet[str] = frozenset()
+    bookmarks: FrozenSet[str] = frozenset()
     kept: FrozenSet[str] = frozenset()
     _compared: Dict[Tuple[str, str, bool], Bases] = field(default_factory=dict)
 
@@ -67,6 +69,19 @@ class Sight:
         snapshot = self.datasets.get(dataset or "", {}).get("origin", "-").partition("@")[2]
         found = f"{path}/.zfs/snapshot/{snapshot}"
         return found if definition.meta.get("root") == "clone" and snapshot and host.isdir(found) else path
+
+    def base_dataset(self, path: str) -> Optional[str]:
+        """The dataset of a base, by where it stands."""
+        datasets = self.seen.datasets or {}
+        return next((name for name, one in datasets.items() if one["type"] == "filesystem" and one["mountpoint"] == path), None)
+
+    def is_whole_cut(self, dataset: str, root: str) -> bool:
+        """Whether another dataset can take a jail's dataset's place: nothing of others hangs on it."""
+        hangs = [name for name in self.datasets if name.startswith((f"{dataset}/", f"{dataset}@"))]
+        hangs = [name for name in hangs if not name.startswith(f"{dataset}@{PREFIX}")]
+        marked = any(name.startswith(f"{dataset}#") for name in self.bookmarks)
+        top = (self.seen.datasets or {}).get(dataset.rpartition("/")[0], {}).get("mountpoint")
+        return not hangs and not marked and root == f"{top}/{dataset.rpartition('/')[2]}"
 
     def version(self, host: Host, path: str) -> str:
         """The version of a tree, read once."""
@@ -100,6 +115,7 @@ def look(host: Host, storage_path: str, dataset: Optional[str], names: Optional[
     tops = sorted({top for top in map(found.dataset, wanted) if top is not None})
     if tops:
         found.datasets = ask.datasets(host, tops, COLUMNS)
+        found.bookmarks = frozenset(host.ask(["zfs", "list", "-H", "-t", "bookmark", "-r", "-o", "name", *tops]).out.split())
     plain = sorted({found.root(one) for one in wanted if found.dataset(one) is None and host.isdir(found.root(one))})
     if plain:
         found.free, found.sizes = _free(host, plain), _sizes(host, plain)

@@ -142,6 +142,8 @@ class Planner:
         if not isinstance(noted, dict) or noted.get("phase") not in (DONE, UNWELL):
             return None
         subject = self._backward(wish, definition, self._side(noted, "from", "was"), self._side(noted, "to", "is"), noted)
+        if subject.old.path and subject.old.path not in self.sight.bases and not self.sight.version(self.host, subject.old.path):
+            raise Refused(f"base {subject.old.base} is gone", f"jail {wish.name}", "Make it again, or restore the jail from a backup")
         if not self.judge.is_kept(subject.keep):
             raise Refused("nothing is kept of what it was", f"jail {wish.name}", "Upgrade it again, or restore it from a backup")
         self.told[wish.name]["loses"] = {"since": noted.get("at"), "bytes": self._written(subject.keep)}
@@ -149,7 +151,8 @@ class Planner:
 
     def _written(self, keep: Keep) -> Optional[int]:
         """Bytes that were written since; None where nothing tells."""
-        written = [self.host.ask(["zfs", "get", "-Hp", "-o", "value", f"written@{keep.snapshot}", dataset]).out.strip() for dataset in keep.datasets]
+        since = f"written@{keep.snapshot}" if keep.snapshot else "written"
+        written = [self.host.ask(["zfs", "get", "-Hp", "-o", "value", since, dataset]).out.strip() for dataset in keep.datasets]
         return sum(map(int, written)) if written and all(value.isdigit() for value in written) else None
 
     def _backward(self, wish: Wish, definition: Definition, old: Side, new: Side, noted: Mapping[str, Any]) -> Subject:

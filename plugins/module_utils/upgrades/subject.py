@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.cloning import Cut
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.keeping import Keep
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.merging import Bases, Merge
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.model import Wish
@@ -73,6 +74,8 @@ class Subject:
     :param ran: whether it ran, and so is to run again.
     :param busy: whether anything ran in it.
     :param followers: what runs and cannot while it is down: those in it, those that depend on it; in the order of their stop.
+    :param cut: how a clone comes to a new one, when that is a clean cut.
+    :param carried: bytes that are copied for it.
     :param kept_already: whether what was is kept already, by a run that was cut off.
     :param resumed: what the mark says of that run.
     :param previous: what was kept of the upgrade before, and goes when this one is done.
@@ -91,6 +94,8 @@ class Subject:
     bases: Optional[Bases] = None
     merge: Merge = Merge()
     way: Way = field(default_factory=Way)
+    cut: Optional[Cut] = None
+    carried: int = 0
     kept_already: bool = False
     resumed: Optional[Mapping[str, Any]] = None
     previous: Optional[Keep] = None

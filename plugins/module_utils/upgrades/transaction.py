@@ -51,7 +51,7 @@ def forward(one: Subject) -> List[Step]:
         steps.append(Step(
             "stop", lambda host: _stop(host, one), lambda host: _back_up(host, one), f"jail {one.name}", "running\n", "stopped\n",
         ))
-    if one.keep.wanted and not one.kept_already:
+    if one.keep.wanted and not one.kept_already and one.cut is None:
         steps.append(Step(one.keep.words(), one.keep.take, one.keep.drop))
     steps += [_change(one), *_move(one)]
     if one.wish.packages == "upgrade":
@@ -195,13 +195,17 @@ def _change(one: Subject) -> Step:
     bases = one.bases
 
     def do(host: Host) -> None:
-        if bases is not None:
+        if bases is not None and one.cut is not None:
+            one.cut.make(host, one.name, bases, one.wish.merge)
+        elif bases is not None:
             applying.apply(host, one.name, one.root, bases, one.wish.merge)
         else:
             one.way.bring(host)
 
     before, after = applying.told(one.merge)
     what = one.way.words() if bases is None else f"merge {len(one.merge.changes)} paths of {one.new} into its root"
+    if one.cut is not None:
+        what = f"let a new clone of {one.new} take the place of {one.cut.dataset}, which becomes {one.cut.aside}"
     if one.merge.kept:
         what += f", its own word stands at {', '.join('/' + path for path in one.merge.kept[:10])}"
     undo: Optional[Callable[[Host], None]] = one.keep.restore if one.keep.wanted else None

@@ -215,25 +215,38 @@ def _destroy(host: SimulatedHost, rest: List[str], props: Dict[str, str], option
     if any(jail["path"] == point for jail in [*host.state["jails"].values(), *host.state["dying"]]):
         raise Refusal(f"cannot unmount '{point}': pool or dataset is busy")
     host.state["mounts"] = [mount for mount in host.state["mounts"] if mount["special"] != name]
-    shutil.rmtree(host.real(point), ignore_errors=True)
+    shutil.rmtree(_home(host, name), ignore_errors=True)
     host.state["flags"] = [flag for flag in host.state["flags"] if not flag.startswith(point + "/")]
     del datasets[name]
     return ""
+
+
+def _home(host: SimulatedHost, name: str) -> Path:
+    """Where the files of a dataset are: at its mountpoint, or out of sight."""
+    point = mountpoint(host, name)
+    return host.root / ".snapshots" / f"unmounted%{name.replace('/', '%')}" if point in ("none", "legacy") else host.real(point)
+
+
+def _moved(host: SimulatedHost, name: str, before: Path) -> None:
+    """After a change of its mountpoint: mounted anew, its files there."""
+    host.state["mounts"] = [mount for mount in host.state["mounts"] if mount["special"] != name]
+    after = _home(host, name)
+    if before.is_dir() and before != after:
+        after.parent.mkdir(parents=True, exist_ok=True)
+        if after.is_dir() and not os.listdir(after):
+            after.rmdir()
+        before.rename(after)
+    _mount(host, name)
 
 
 def _set(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
     name = rest[-1]
     _need(host, name)
     given = dict(word.split("=", 1) for word in rest[:-1])
-    before = host.real(mountpoint(host, name))
+    before = _home(host, name)
     host.state["datasets"][name]["props"].update(_normal(name, given))
     if "mountpoint" in given:
-        host.state["mounts"] = [mount for mount in host.state["mounts"] if mount["special"] != name]
-        _mount(host, name)
-        after = host.real(mountpoint(host, name))
-        if before.is_dir() and after.is_dir() and before != after and not os.listdir(after):
-            after.rmdir()
-            before.rename(after)
+        _moved(host, name, before)
     return ""
 
 
@@ -283,7 +296,7 @@ def _get(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: D
 def _rename(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
     old, new = rest
     _need(host, old)
-    before = mountpoint(host, old)
+    before = _home(host, old)
     datasets = host.state["datasets"]
     host.state["datasets"] = {
         (new + name[len(old):] if name == old or name.startswith((old + "/", old + "@", old + "#")) else name): one
@@ -292,9 +305,9 @@ def _rename(host: SimulatedHost, rest: List[str], props: Dict[str, str], options
     for one in host.state["datasets"].values():
         if (one.get("origin") or "").startswith((old + "/", old + "@")):
             one["origin"] = new + one["origin"][len(old):]
-    after = mountpoint(host, new)
-    if host.real(before).is_dir() and before != after:
-        shutil.move(str(host.real(before)), str(host.real(after)))
+    after = _home(host, new)
+    if before.is_dir() and before != after:
+        shutil.move(str(before), str(after))
     for kept in list((host.root / ".snapshots").glob(old.replace("/", "%") + "@*")):
         kept.rename(kept.with_name(new.replace("/", "%") + kept.name[len(old.replace("/", "%")):]))
     moved = [mount for mount in host.state["mounts"] if mount["special"] == old or mount["special"].startswith(old + "/")]
@@ -329,7 +342,10 @@ def _rollback(host: SimulatedHost, rest: List[str], props: Dict[str, str], optio
 def _inherit(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
     key, name = rest
     _need(host, name)
+    before = _home(host, name)
     host.state["datasets"][name]["props"].pop(key, None)
+    if key == "mountpoint":
+        _moved(host, name, before)
     return ""
 
 
