@@ -62,7 +62,7 @@ def bases(second: None, machine: Machine) -> Iterator[Machine]:
         make_next(machine)
         put_bases(machine)
     yield machine
-    machine.jails([], prune=True)
+    machine.jails([], prune=True, prune_share=100)
     if isinstance(machine, Simulated):
         machine.module("basejail", name=NEXT, state="absent", **machine.storage)
         if machine.dataset:
