@@ -39,6 +39,8 @@ words = [word for word in sys.argv[1:] if word not in ("--no-setuptools", "--no-
 sys.argv = ["pip", "install", *words]
 runpy.run_module("pip", run_name="__main__")
 """
+# Why tests did not run, and how many.
+NOT_RUN: Dict[str, int] = {}
 Counts = Tuple[int, int, int]
 Version = Tuple[int, int]
 
@@ -167,7 +169,9 @@ class Kit:
     def pytest(self, *words: str, where: Path = TREE) -> Counts:
         """A gate of many tests, by pytest's own closing line."""
         output: List[str] = []
-        code = self.call("pytest", "-q", *words, where=where, output=output)
+        code = self.call("pytest", "-q", "-rs", *words, where=where, output=output)
+        for number, why in re.findall(r"^SKIPPED \[(\d+)\] \S+ (.*)$", "".join(output), re.MULTILINE):
+            NOT_RUN[why] = NOT_RUN.get(why, 0) + int(number)
         return tests_counted(output, code)
 
     def by_ansible_test(self, tree: Path, *words: str) -> Counts:
@@ -221,4 +225,9 @@ def close(rows: Sequence[Row]) -> int:
     print("\n" + "\n".join(f"{row.name:{width}} {row.told():<8} {row.seconds:6.0f} s" for row in rows))
     passed, failed, absent = (sum(row.counts[place] for row in rows) for place in range(3))
     print(f"{passed} passed, {failed} failed, {absent} skipped")
+    for why, number in sorted(NOT_RUN.items()):
+        print(f"{number} not run here: {why}")
+    for row in rows:
+        if row.why:
+            print(f"{row.name} not run here: {row.why}")
     return 1 if failed else 0

@@ -26,7 +26,7 @@ from .jailhost import USERS
 HERE = Path(__file__).parent
 COLLECTIONS = HERE.parents[4]
 JAILS = ("web", "db", "parent", "parent.child")
-NEEDED = ("/usr/sbin/sshd", "unshare", "nsenter", "openssl", "ssh-keygen", "sudo", "doas")
+NEEDED = ("sshd", "unshare", "nsenter", "openssl", "ssh-keygen", "sudo", "doas")
 TASK_NAMES = "r{}".format
 
 
@@ -233,7 +233,9 @@ def counting_tools(state: Path) -> None:
 @pytest.fixture(scope="session")
 def jailhost() -> Iterator[JailHost]:
     """The host."""
-    missing = [tool for tool in NEEDED if not shutil.which(tool, path="/usr/sbin:/usr/bin:/sbin:/bin")]
+    unpacked = os.environ.get("CELLBLOCK_TOOLS", "")
+    path = f"/usr/sbin:/usr/bin:/sbin:/bin:{unpacked}/usr/sbin:{unpacked}/usr/bin"
+    missing = [tool for tool in NEEDED if not shutil.which(tool, path=path)]
     if os.geteuid() != 0 or missing:
         pytest.skip(f"needs root and {', '.join(missing) or 'nothing else'} (Debian: openssh-server, sudo, opendoas)")
     state = Path(tempfile.mkdtemp(prefix="cellblock-"))

@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Optional
 
 SHARED = ("/usr", "/bin", "/sbin", "/lib", "/lib64")
 USERS = {"operator": 2001, "wheelie": 2002, "guarded": 2003, "nobodyspecial": 2004, "cshell": 2005, "deploy": 2006, "asked": 2007, "free": 2008}
@@ -118,11 +119,21 @@ def accounts(etc: Path, shell: str = "/bin/sh") -> None:
                 stream.write(line + "\n")
 
 
-def lay_etc(state: Path) -> None:
+def lay_packages(root: Path) -> None:
+    """Programs that this machine lacks, unpacked by tests/tools.py, over /usr."""
+    mount("-t", "overlay", "overlay", "-o", f"lowerdir={root}/usr:/usr", "/usr")
+
+
+def lay_etc(state: Path, packages: Optional[Path]) -> None:
     """A private /etc for the host."""
     upper = state / "etc"
     mount("-t", "tmpfs", "none", str(upper))
+    if packages is not None:
+        shutil.copytree(packages / "etc", upper, symlinks=True, dirs_exist_ok=True)
     shutil.copytree("/etc", upper, symlinks=True, dirs_exist_ok=True)
+    if not re.search("^sshd:", (upper / "passwd").read_text(), re.MULTILINE):  # as the package's own script makes it
+        with open(upper / "passwd", "a", encoding="utf-8") as stream:
+            stream.write("sshd:x:2022:65534::/run/sshd:/usr/sbin/nologin\n")
     accounts(upper, "login")
     digest = next(
         line.split(":")[1] for line in (upper / "shadow").read_text().splitlines() if line.startswith("guarded:")
@@ -216,7 +227,10 @@ def main() -> None:
         os.environ["JAILHOST_INSIDE"] = "1"
         os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
     (state / "etc").mkdir()
-    lay_etc(state)
+    packages = Path(os.environ["CELLBLOCK_TOOLS"]) if os.environ.get("CELLBLOCK_TOOLS") else None
+    if packages is not None:
+        lay_packages(packages)
+    lay_etc(state, packages)
     lay_tools(state)
     lay_wrapper(state)
     for number, name in enumerate(names, 1):
