@@ -283,6 +283,13 @@ networks:
         - Whether packets leave by the host, with the host's address. IPv6 is routed, and not translated.
       type: bool
       default: false
+    routed:
+      description:
+        - Whether packets pass by the host as they are, where what is outside knows the way back. A network that has neither
+          this nor NAT nor an uplink is isolated; where the host has an address in it and forwards for others, its firewall
+          holds that.
+      type: bool
+      default: false
     via:
       description:
         - The interface that packets leave by. That of the default route when the network is first made.

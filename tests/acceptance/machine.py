@@ -14,6 +14,7 @@ import shlex
 import subprocess
 import tarfile
 import threading
+import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Set, cast
 
@@ -243,7 +244,8 @@ class Remote(Machine):
 
     def _words(self, command: str) -> List[str]:
         return [
-            "ssh", "-p", self.port, "-o", "BatchMode=yes", "-o", "ControlMaster=auto", "-o", "ControlPersist=60",
+            "ssh", "-p", self.port, "-o", "BatchMode=yes", "-o", "ConnectTimeout=20", "-o", "ServerAliveInterval=20",
+            "-o", "ControlMaster=auto", "-o", "ControlPersist=60",
             "-o", "ControlPath=~/.ssh/cellblock-%C", self.target, command,
         ]
 
@@ -331,6 +333,29 @@ class Remote(Machine):
     def boot(self) -> None:
         self.run("service", "jail", "onestop")
         self.run("service", "jail", "onestart")
+
+    def reconnect(self) -> None:
+        """Let the next command come by a new connection."""
+        if self._stays is not None:
+            self._stays.kill()
+            self._stays.wait()
+            self._stays = None
+        words = self._words("")
+        subprocess.run([*words[:-2], "-O", "exit", self.target], capture_output=True, check=False, timeout=60)
+
+    def reboot(self) -> None:
+        """Boot it for real, and wait until it answers again."""
+        before = self.run("sysctl", "-n", "kern.boottime")
+        self.ask("shutdown", "-r", "now")
+        deadline = time.monotonic() + 1800
+        while time.monotonic() < deadline:
+            self.reconnect()
+            subprocess.run(["sleep", "5"], check=True)
+            now = self.ask("sysctl", "-n", "kern.boottime")
+            if now.rc == 0 and now.out != before:
+                self.run("ifconfig", self.interface, "create", "up")
+                return
+        raise AssertionError("it does not come back")
 
     # -- coming and going
 

@@ -22,7 +22,7 @@ def networks(machine: Machine, *declared: Dict[str, Any], **options: Any) -> Dic
 
 
 def clean(machine: Machine) -> None:
-    machine.jails([], prune=True)
+    machine.jails([], prune=True, prune_share=100)
     networks(machine, prune=True)
     rc = machine.read("/etc/rc.conf") or ""
     rc = re.sub(r'(?:ipv6_)?gateway_enable="YES"\n', "", rc)
@@ -161,10 +161,22 @@ def test_a_boot_brings_everything_back(net: Machine) -> None:
     asked = member(net, ports=[{"port": "8080", "to": 80, "address": "10.10.10.10"}], bandwidth={"in": "50M"})
     before = net.jails([asked])["jails"]["cbweb"]["networks"]
     net.boot()
+    assert "nat on" in net.run("pfctl", "-a", "cellblock/n-cblan", "-s", "nat"), "for jails without ports too"
     assert net.jails([asked])["steps"] == []
     assert networks(net, LAN, manage=True)["steps"] == []
     assert net.jails([asked])["jails"]["cbweb"]["networks"] == before
     net.write("/etc/rc.conf", (net.read("/etc/rc.conf") or "").replace('pf_enable="YES"\n', ""))
+
+
+def test_an_isolated_network_is_held_apart_where_the_host_forwards(net: Machine) -> None:
+    guests = {"name": "cbguests", "ip4": "10.99.6.1/24", "ip6": "fd99:6::1/64"}
+    networks(net, LAN, guests)
+    rules = net.run("pfctl", "-a", "cellblock/n-cbguests", "-s", "rules")
+    assert "block drop in quick on" in rules and "block drop" not in net.run("pfctl", "-a", "cellblock/n-cblan", "-s", "rules")
+    networks(net, LAN, {**guests, "routed": True})
+    assert net.run("pfctl", "-a", "cellblock/n-cbguests", "-s", "rules") == ""
+    with pytest.raises(Failed, match="one way"):
+        networks(net, {**LAN, "routed": True})
 
 
 def test_a_private_loopback_comes_first(net: Machine) -> None:

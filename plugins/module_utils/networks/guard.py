@@ -124,6 +124,9 @@ def enable(host: Host, wanted: str, session: Tuple[str, ...], patience: int) -> 
         firewall.load(host, SESSION, session_rules(session))
     host.write(pf.CONF, wanted)
     host.run(["pfctl", "-q", "-f", pf.CONF])
+    for name in host.listdir(pf.FOLDER):  # written while pf was not loaded
+        if name.startswith("n-") and name.endswith(".pf"):
+            firewall.load(host, name[:-3], host.read(f"{pf.FOLDER}/{name}") or "")
     host.run(["pfctl", "-q", "-e"])
 
 

@@ -21,6 +21,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.networks.traffic i
 
 SET, SPARE = 28, 29
 SESSION, NAT_IN, PORT_IN, PIPE, LET, PORT_OUT, NAT_OUT, LET_OUT, SIGN = range(39, 48)
+APART = LET  # what an isolated network does not let through, after what ports of its jails let in
 INSTANCES = range(10000, 30000, 2)  # of NAT: in pairs, the second for jails of the same network
 RULES = f"{FOLDER}/ipfw.rules"
 SCRIPT = f"{FOLDER}/ipfw.sh"
@@ -36,7 +37,11 @@ def path(anchor: str) -> str:
 
 
 def of_network(network: Network) -> str:
-    """A network's fragment: its packets leave with the host's address."""
+    """A network's fragment: its packets leave with the host's address, or not at all."""
+    if network.isolated:
+        near = [("ip4", net) for net in (network.net4,) if net] + [("ip6", f"{net},fe80::/10,ff00::/8") for net in (network.net6,) if net]
+        ways = ("from any to not {0} in recv {1}", "from not {0} to any out xmit {1}")
+        return _lines([], [(APART, f"deny {family} {way.format(nets, network.bridge)}") for family, nets in near for way in ways])
     if not network.nat:
         return ""
     own = network.nat_ip

@@ -30,6 +30,7 @@ class Network:
     :param ip4: the host's own address in it, with its prefix; likewise ``ip6``. "" for none.
     :param net4: its subnet; likewise ``net6``.
     :param fleet: what tells the MAC addresses of its jails from those of other fleets.
+    :param routed: whether its packets pass by the host as they are.
     :param firewall: of the host: ``pf`` or ``ipfw``.
     :param instance: the number of its NAT in ipfw, and ``nat_ip`` the address that its packets leave with; "" for that of ``via``.
     :param made: whether the bridge, or the interface, is ours to remove.
@@ -47,6 +48,7 @@ class Network:
     gateway4: str = ""
     gateway6: str = ""
     nat: bool = False
+    routed: bool = False
     via: str = ""
     private: bool = False
     mtu: int = 0
@@ -66,6 +68,11 @@ class Network:
     def port(self) -> str:
         """The uplink as the bridge has it: the interface, or a VLAN of it."""
         return f"{self.uplink}.{self.vlan}" if self.vlan else self.uplink
+
+    @property
+    def isolated(self) -> bool:
+        """Whether its packets stay in it, although the host, which has an address there, forwards others."""
+        return bool(self.bridge and (self.ip4 or self.ip6)) and not (self.nat or self.uplink or self.routed)
 
     def subnet(self, family: str) -> Optional[Net]:
         """The subnet of ``inet`` or ``inet6``."""
@@ -148,6 +155,8 @@ def _check_kind(network: Network, where: str) -> None:
         raise InputError("nat needs an IPv4 subnet", where, "Give ip4, the host's address in it, such as 10.1.0.1/24")
     if network.nat and not network.ip4 and network.bridge:
         raise InputError("nat needs the host as gateway", where, "Give ip4, the host's address in it")
+    if network.routed and (network.nat or network.uplink):
+        raise InputError("its packets go out by one way", where, "Drop routed, or nat, or uplink")
     if network.via and not network.nat:
         raise InputError("via is the interface of nat", where, "Set nat: true, or drop via")
     if network.vlan and not network.uplink:

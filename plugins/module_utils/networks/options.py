@@ -23,6 +23,7 @@ NETWORK: Options = {
     "gateway4": {"type": "str"},
     "gateway6": {"type": "str"},
     "nat": {"type": "bool", "default": False},
+    "routed": {"type": "bool", "default": False},
     "via": {"type": "str"},
     "private": {"type": "bool", "default": False},
     "mtu": {"type": "int"},

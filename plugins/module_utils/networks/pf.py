@@ -20,6 +20,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.networks.traffic i
 ROOT = "cellblock"
 FOLDER = "/usr/local/etc/cellblock"
 CONF = "/etc/pf.conf"
+SCRIPT = "/usr/local/etc/rc.d/cellblock_networks"
 BEGIN, END = "# cellblock.jails: begin\n", "# cellblock.jails: end\n"
 TRANSLATION = (f'nat-anchor "{ROOT}/*"', f'rdr-anchor "{ROOT}/*"')
 FILTER = (f'anchor "{ROOT}/*"',)
@@ -74,11 +75,49 @@ def sign_of(text: str) -> str:
 
 
 def of_network(network: Network) -> str:
-    """A network's anchor: its packets leave with the host's address."""
-    if not network.nat:
-        return ""
-    rule = f"nat on {network.via} inet from {network.net4} to ! {network.net4} -> ({network.via}:0)"
-    return signed(network_anchor(network.name), [rule], [])
+    """A network's anchor: its packets leave with the host's address, or not at all."""
+    anchor = network_anchor(network.name)
+    if network.nat:
+        return signed(anchor, [f"nat on {network.via} inet from {network.net4} to ! {network.net4} -> ({network.via}:0)"], [])
+    near = [("inet", net) for net in (network.net4,) if net] + [("inet6", f"{net}, fe80::/10, ff00::/8") for net in (network.net6,) if net]
+    tables: List[str] = []
+    rules: List[str] = []
+    for family, nets in near if network.isolated else ():
+        tables.append(f"table <near_{family}> const {{ {nets} }}")
+        rules.append(f"block drop in quick on {network.bridge} {family} from any to ! <near_{family}>")
+        rules.append(f"block drop out quick on {network.bridge} {family} from ! <near_{family}> to any")
+    return signed(anchor, tables, rules)
+
+
+def script() -> str:
+    """What loads the anchors of networks at boot, after pf and before jails; those of jails are loaded by their starts."""
+    return f"""\
+#!/bin/sh
+# Written by cellblock.jails.
+# PROVIDE: cellblock_networks
+# REQUIRE: pf
+# BEFORE: jail
+# KEYWORD: nojail
+
+. /etc/rc.subr
+
+name="cellblock_networks"
+desc="Anchors of pf for the networks of jails"
+start_cmd="cellblock_networks_start"
+stop_cmd=":"
+
+cellblock_networks_start()
+{{
+\tfor file in {FOLDER}/n-*.pf; do
+\t\t[ -r "$file" ] || continue
+\t\tanchor="${{file##*/}}"
+\t\t/sbin/pfctl -q -a "{ROOT}/${{anchor%.pf}}" -f "$file"
+\tdone
+}}
+
+load_rc_config $name
+run_rc_command "$1"
+"""
 
 
 @dataclass(frozen=True)

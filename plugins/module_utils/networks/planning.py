@@ -91,6 +91,7 @@ class Seen:
     firewall: firewall.Firewall = firewall.Firewall()
     instances: Set[int] = field(default_factory=set)  # of ipfw's NAT, which ports of jails have
     loader_conf: Optional[str] = None
+    script: Optional[str] = None
     guard: guard.Guard = guard.Guard()
 
 
@@ -108,7 +109,7 @@ def observe(host: Host, request: Request) -> Seen:
     seen.users = users
     if any(network.nat and not network.via for network in request.networks):
         seen.way_out = host.ask(["route", "-n", "get", "default"]).out.partition("interface: ")[2].split("\n")[0].strip()
-    seen.pf_conf, seen.loader_conf = host.read(pf.CONF), host.read(ipfw_host.LOADER_CONF)
+    seen.pf_conf, seen.loader_conf, seen.script = host.read(pf.CONF), host.read(ipfw_host.LOADER_CONF), host.read(pf.SCRIPT)
     seen.firewall = firewall.observe(host, request.firewall or firewall_of(networks_of(seen.rc_text), seen.rc_text))
     seen.guard = guard.observe(host)
     return seen
@@ -213,9 +214,9 @@ def _rc_text(seen: Seen, had: Mapping[str, Network], after: Sequence[Network], g
     changes: Dict[str, Optional[str]] = {}
     if lists != cloned:
         changes["cloned_interfaces"] = " ".join(lists) or None
-    if any(network.nat for network in after) and not rc_conf.yes(found.get("gateway_enable")):
+    if any(_forwards(network) for network in after) and not rc_conf.yes(found.get("gateway_enable")):
         changes["gateway_enable"] = "YES"
-    if any(network.nat and network.ip6 for network in after) and not rc_conf.yes(found.get("ipv6_gateway_enable")):
+    if any(_forwards(network) and network.ip6 for network in after) and not rc_conf.yes(found.get("ipv6_gateway_enable")):
         changes["ipv6_gateway_enable"] = "YES"
     for network in after:
         uplink = f"ifconfig_{network.uplink}"
@@ -255,11 +256,15 @@ def _clones(network: Network) -> List[str]:
     return vlan + ([network.device] if network.made else [])
 
 
+def _forwards(network: Network) -> bool:
+    return network.nat or network.routed
+
+
 def _kernel(after: Sequence[Network], seen: Seen) -> List[Step]:
     wanted: Dict[str, str] = {}
-    if any(network.nat for network in after):
+    if any(_forwards(network) for network in after):
         wanted["net.inet.ip.forwarding"] = "1"
-    if any(network.nat and network.ip6 for network in after):
+    if any(_forwards(network) and network.ip6 for network in after):
         wanted["net.inet6.ip6.forwarding"] = "1"
     if any(network.pfil_member for network in after):
         wanted[PFIL] = "1"
@@ -284,19 +289,39 @@ def _sysctl(name: str, value: str) -> Callable[[Host], None]:
 
 
 def _rules(after: Sequence[Network], gone: Sequence[Network], seen: Seen) -> List[Step]:
-    """The anchors of networks: their files, and what is loaded."""
-    steps: List[Step] = []
-    for name, rules in [*((one.name, "") for one in gone), *((one.name, pf.of_network(one)) for one in after)]:
+    """The anchors of networks: their files, what loads them at boot, and what is loaded."""
+    texts = {**{one.name: "" for one in gone}, **{one.name: pf.of_network(_in_use(one, after)) for one in after}}
+    steps = _script(seen.script, pf.script() if any(texts.values()) else None)
+    for name, rules in texts.items():
         anchor = pf.network_anchor(name)
         steps += write_step(pf.path(anchor), seen.firewall.files.get(pf.path(anchor)), rules or None)
         steps += firewall.load_step(anchor, seen.firewall, rules)
     return steps
 
 
+def _in_use(network: Network, after: Sequence[Network]) -> Network:
+    """One that another goes out by is not isolated."""
+    return replace(network, routed=True) if network.isolated and any(other.via == network.device for other in after) else network
+
+
+def _script(before: Optional[str], after: Optional[str]) -> List[Step]:
+    if before == after:
+        return []
+
+    def put(host: Host, text: Optional[str]) -> None:
+        if text is None:
+            host.remove(pf.SCRIPT)
+        else:
+            host.write(pf.SCRIPT, text, 0o755)
+
+    what = f"{'write' if after else 'remove'} {pf.SCRIPT}"
+    return [Step(what, lambda host: put(host, after), lambda host: put(host, before), pf.SCRIPT, before or "", after or "")]
+
+
 def _fragments(after: Sequence[Network], gone: Sequence[Network], request: Request, seen: Seen, made: Plan) -> List[Step]:
     """ipfw: the fragments of networks, and all rules with those of jails."""
     changes: Dict[str, Optional[str]] = {ipfw.path(pf.network_anchor(one.name)): None for one in gone}
-    changes.update((ipfw.path(pf.network_anchor(one.name)), ipfw.of_network(one) or None) for one in after)
+    changes.update((ipfw.path(pf.network_anchor(one.name)), ipfw.of_network(_in_use(one, after)) or None) for one in after)
     steps = [step for path, text in changes.items() for step in write_step(path, seen.firewall.files.get(path), text)]
     texts = ipfw_host.fragments(seen.firewall, changes)
     if texts or request.manage or seen.firewall.digest or seen.firewall.files.get(ipfw.SCRIPT):

@@ -104,8 +104,6 @@ class Rules(Aspect):
         if pipes[0]:
             before += ["/sbin/kldload -n dummynet", f"/sbin/dnctl {_pipes_path(jail.name)}"]
             after.append(f"/sbin/dnctl pipe delete {' '.join(str(pipe) for pipe, _rate in dummynet.pairs(pipes, traffic.bandwidth))}")
-        for network in _nats(scene, jail, old):
-            before.append(f"{pf.LOAD}{pf.network_anchor(network)} -f {pf.path(pf.network_anchor(network))}")
         before.append(f"{pf.LOAD}{anchor} -f {pf.path(anchor)}")
         draft.params["exec.prestart"] = [*draft.params.get("exec.prestart", []), *before]
         draft.params["exec.poststop"] = [*draft.params.get("exec.poststop", []), *after]
@@ -220,11 +218,6 @@ def _pipes(scene: Scene, jail: Jail, old: Optional[Definition]) -> Tuple[int, in
             mine = unit(taken, dummynet.PIPES, jail.name)
         given[jail.name] = mine
     return given[jail.name], given[jail.name] + 1
-
-
-def _nats(scene: Scene, jail: Jail, old: Optional[Definition]) -> List[str]:
-    known = known_networks(scene)
-    return [one.network for one in joins_in(scene, jail, old) if known[one.network].nat]
 
 
 def _host_addresses(scene: Scene) -> Dict[str, str]:

@@ -200,3 +200,7 @@ def boot(host: SimulatedHost, variables: Mapping[str, str]) -> None:
         host.run(["kldload", "-n", "pf"])
         host.run(["pfctl", "-f", "/etc/pf.conf"])
         host.run(["pfctl", "-e"])
+        script = host.real("/usr/local/etc/rc.d/cellblock_networks")
+        anchors = host.real("/usr/local/etc/cellblock")
+        for path in sorted(anchors.glob("n-*.pf")) if script.exists() and script.stat().st_mode & 0o100 else ():
+            host.run(["pfctl", "-q", "-a", f"cellblock/{path.name[:-3]}", "-f", f"/usr/local/etc/cellblock/{path.name}"])
