@@ -142,7 +142,7 @@ class _Path:
         if own is None:
             return self._take() if old is None and new is not None else self._gone()
         if new is None:
-            if own.kind == "directory" or self._is_old():
+            if self._is_old():
                 return Change(self.path, "remove", own, self._text(self.ours, own), None)
             return True
         if own.kind == new.kind == "directory":
