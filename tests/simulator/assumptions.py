@@ -411,6 +411,26 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
         seen=f"{SEEN}, by hand",
     ),
     Assumption("tar(1) and its words are those of the machine that simulates.", why_not="Nothing reads its words."),
+    Assumption(
+        "`zfs rollback` refuses while snapshots or bookmarks are newer; a snapshot of several datasets is all or none; `zfs get -s local all` "
+        "lists what was set on a dataset itself.",
+        (
+            "zfs create zroot/f", "zfs create zroot/f/a", "zfs snapshot zroot/f@one zroot/f/a@one", "zfs snapshot zroot/f@two zroot/f/a@one",
+            "zfs list -H -r -t snapshot -o name zroot/f", "zfs snapshot zroot/f@two", "zfs rollback zroot/f@one", "zfs bookmark zroot/f@two zroot/f#two",
+            "zfs destroy zroot/f@two", "zfs rollback zroot/f@one", "zfs list -H -r -t bookmark -o name zroot/f", "zfs set cellblock:x=y zroot/f",
+            "zfs get -Hp -s local -o property,value all zroot/f", "zfs set mountpoint=none zroot/f", "zfs rename zroot/f zroot/f:x",
+            "zfs inherit mountpoint zroot/f:x", "zfs list -Hp -r -t filesystem -o name,mountpoint,mounted zroot/f:x",
+        ),
+        undo=("zfs destroy -r zroot/f:x", "zfs destroy -r zroot/f"),
+    ),
+    Assumption(
+        "`cap_mkdb -f` and `services_mkdb -o` make the database that they are told; `nc -z` answers 0 when something listens.",
+        why_not="What is in a database is each release's own; the cases of tests/acceptance show that they are made.",
+    ),
+    Assumption(
+        "`freebsd-update` keeps a link `HASH-install` while anything is to be installed; a patch level takes one install, a release two.",
+        why_not="It needs an update server; read in freebsd-update.sh of 15.1.",
+    ),
 )
 
 
