@@ -308,7 +308,9 @@ def _rename(host: SimulatedHost, rest: List[str], props: Dict[str, str], options
     after = _home(host, new)
     if before.is_dir() and before != after:
         shutil.move(str(before), str(after))
-    for kept in list((host.root / ".snapshots").glob(old.replace("/", "%") + "@*")):
+    kept_as = old.replace("/", "%")
+    kept_there = (host.root / ".snapshots").iterdir() if (host.root / ".snapshots").is_dir() else ()
+    for kept in [one for one in kept_there if one.name.startswith((f"{kept_as}@", f"{kept_as}%"))]:
         kept.rename(kept.with_name(new.replace("/", "%") + kept.name[len(old.replace("/", "%")):]))
     moved = [mount for mount in host.state["mounts"] if mount["special"] == old or mount["special"].startswith(old + "/")]
     for mount in moved:  # unmounted and mounted anew
