@@ -15,6 +15,10 @@ from ansible.utils.color import stringc
 from ansible_collections.cellblock.jails.plugins.plugin_utils import summary
 
 COLOURS = {"done": "yellow", "waits": "bright purple", "failed": "red"}
+OLD = {name: f"jail_{name}" for name in (
+    "basejails", "jails", "inside_jails", "inside_role", "inside_serial", "inside_max_fail_percentage", "inside_bootstrap",
+    "inside_python_package", "inside_gather_facts",
+)}
 OURS = ("host_prepare_", "jail_")  # what the roles register
 
 
@@ -30,6 +34,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Tell; nothing is sent to a host."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        self._tell_of_old_names(task_vars or {})
         given = self._task.args.get("results")
         if given is not None and not isinstance(given, Mapping):
             raise AnsibleActionFail("results must be a dictionary: by host's name, a list of what modules returned")
@@ -45,6 +50,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]
         if self._task.args.get("artifacts", True) and told:
             result["ansible_stats"] = {"data": summary.artifacts(told), "per_host": False, "aggregate": True}
         return result
+
+    def _tell_of_old_names(self, task_vars: Mapping[str, Any]) -> None:
+        """Once for all that are used."""
+        used = [name for name in OLD if name in task_vars]
+        if used:
+            text = ", ".join(f"{name} is {OLD[name]} now" for name in used)
+            self._display.deprecated(f"Variables by their old names: {text}.", version="0.2.0", collection_name="cellblock.jails")
 
 
 def _registered(task_vars: Mapping[str, Any]) -> Iterator[tuple[str, list[Any]]]:

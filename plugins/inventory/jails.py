@@ -351,7 +351,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):  # type: i
         for host, variables in hosts.items():
             self.templar.available_variables = variables
             try:
-                given = self.templar.template(variables.get("jails") or [])
+                given = self.templar.template(variables.get("jail_jails") or variables.get("jails") or [])
                 relevant: Variables = {
                     key: self._templated(variables[key], variables)
                     for key in ("jail_storage_path", "jail_boot_style")

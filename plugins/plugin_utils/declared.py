@@ -21,7 +21,7 @@ STORAGE = "/usr/jails"
 def jails(declared: Sequence[Any], variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What the role ``jail`` would make of the variables of a host.
 
-    :param declared: the role's ``jails``.
+    :param declared: the role's ``jail_jails``.
     :param variables: the host's variables, of which ``jail_storage_path`` and ``jail_boot_style`` count.
     :raises InputError: for what the role would refuse.
     """
@@ -29,7 +29,7 @@ def jails(declared: Sequence[Any], variables: Mapping[str, Any]) -> list[dict[st
     found = []
     for entry in declared:
         if not isinstance(entry, Mapping):
-            raise InputError(f"{entry!r} is not a jail", "jails", "Give a list of dictionaries, each with a name")
+            raise InputError(f"{entry!r} is not a jail", "jail_jails", "Give a list of dictionaries, each with a name")
         options = {name: spec.get("default") for name, spec in JAIL.items()} | {str(key): entry[key] for key in entry}
         options["boot_style"] = options.get("boot_style") or variables.get("jail_boot_style") or "jail_conf"
         jail = jail_from(options, storage)

@@ -20,10 +20,10 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "networking.md"
 def examples() -> List[Dict[str, Any]]:
     """The blocks, a bare list of jails as one of jails."""
     blocks = [yaml.safe_load(text) for text in re.findall(r"(?ms)^```yaml\n(.*?)^```", DOCS.read_text())]
-    return [{"jails": block} if isinstance(block, list) else block for block in blocks]
+    return [{"jail_jails": block} if isinstance(block, list) else block for block in blocks]
 
 
-@pytest.mark.parametrize("example", examples(), ids=lambda example: example["jails"][0]["name"])
+@pytest.mark.parametrize("example", examples(), ids=lambda example: example["jail_jails"][0]["name"])
 def test_an_example_runs(example: Dict[str, Any], tmp_path: Path) -> None:
     machine = Simulated(tmp_path / "host", "zfs")
     for name in ("em0", "em1"):
@@ -38,9 +38,9 @@ def test_an_example_runs(example: Dict[str, Any], tmp_path: Path) -> None:
     before = machine.run("ifconfig", "-a")
     machine.module("jail_networks", **networks)
     assert machine.module("jail_networks", **networks)["steps"] == []
-    machine.jails(example["jails"])
-    assert machine.jails(example["jails"])["steps"] == []
-    assert sorted(machine.running()) == sorted(jail["name"] for jail in example["jails"])
+    machine.jails(example["jail_jails"])
+    assert machine.jails(example["jail_jails"])["steps"] == []
+    assert sorted(machine.running()) == sorted(jail["name"] for jail in example["jail_jails"])
     machine.jails([], prune=True)
     machine.module("jail_networks", prune=True)
     assert machine.run("ifconfig", "-a") == before

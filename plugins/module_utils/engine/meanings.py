@@ -39,7 +39,7 @@ MEANINGS: Tuple[Tuple[str, str, str], ...] = (
     ("jail", r"addresses clash", "Another jail that runs has one of the addresses: 'jls' names it"),
     ("jail", r"ifconfig: interface (\S+) does not exist", "The interface {0} must be there when the jail starts, as by an exec.prestart that makes it"),
     ("jail", r"is a symbolic link", "The jail has put a link where something is to be mounted; take the link away in the jail"),
-    ("jail", r"getpwnam: No such file or directory", "exec.jail_user or exec.system_user names a user that is not there"),
+    ("jail", r"getpwnam: No such file or directory", "The jail's root has no such user, or none at all: what is no FreeBSD userland wants exec.start and exec.stop of its own"),
     ("rctl", r"RACCT/RCTL present, but disabled", "Limits work after a reboot with kern.racct.enable=1: set host_prepare_racct: true"),
     ("rctl", r"Operation not supported", "rctl(8) cannot do this with that resource, see the table in rctl(8)"),
     ("rctl", r"No such process", "The rule was gone already"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -26,3 +27,17 @@ def test_every_variable_is_specified_with_its_default(role: str) -> None:
     for name, default in defaults.items():
         if not (isinstance(default, str) and "{{" in default):
             assert specified[name].get("default") == default, name
+
+
+@pytest.mark.parametrize("role", ["host_prepare", "jail"])
+def test_every_variable_stands_in_the_readme(role: str) -> None:
+    told = (ROLES / role / "README.md").read_text()
+    assert [name for name in loaded(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"] if f"| `{name}` |" not in told] == []
+
+
+def test_every_variable_of_a_playbook_stands_in_a_readme_and_has_the_prefix() -> None:
+    place = ROLES.parent / "playbooks"
+    told = (place / "README.md").read_text() + (ROLES / "jail" / "README.md").read_text()
+    used = {name for path in place.glob("*.yml") for name in re.findall(r"\b((?:jail|inside)_\w+) \| default", path.read_text())}
+    assert "jail_hosts" in used and all(name.startswith("jail_") or f"jail_{name}" in used for name in used)
+    assert [name for name in used if name.startswith("jail_") and f"`{name}`" not in told and not name.startswith("jail_upgrade_")] == []
