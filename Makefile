@@ -14,9 +14,9 @@ quick:
 units:
 	@CELLBLOCK_CASES="$(CASES)" $(PYTHON) tests/gates.py units
 
-# The documentation of plugins and roles, and the lint of what users read and run.
+# The documentation of plugins and roles, the lint of what users read and run, and a site of all of it in build/docs.
 docs:
-	@$(PYTHON) tests/gates.py docs lint
+	@$(PYTHON) tests/gates.py docs lint site
 
 test:
 	@$(PYTHON) tests/gates.py

@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Dict, List, Sequence, Tuple
 
+import artifact
 import matrix
 import tools
 from kit import (
@@ -70,7 +71,7 @@ class Gates(Kit):
 
     def mypy(self) -> Counts:
         packages = [word for name in ("plugins", "tests.simulator", "tests.acceptance") for word in ("-p", f"{NAME}.{name}")]
-        own = [word for name in ("gates", "kit", "matrix", "tools") for word in ("-m", name)]
+        own = [word for name in ("artifact", "gates", "kit", "matrix", "tools") for word in ("-m", name)]
         words = ["mypy", "--config-file", str(TREE / "pyproject.toml"), "--cache-dir", str(BUILD / "mypy"), *packages, *own]
         return (0, 1, 0) if self.call(*words, where=COLLECTIONS, MYPYPATH=str(TREE / "tests")) else (1, 0, 0)
 
@@ -170,6 +171,23 @@ class Gates(Kit):
 
     def docs(self) -> Counts:
         return self.one("antsibull-docs", "lint-collection-docs", "--plugin-docs", "--skip-rstcheck", str(TREE))
+
+    def site(self) -> Counts:
+        """The documentation as a site, in build/docs."""
+        return artifact.site()
+
+    def artifact(self) -> Counts:
+        """The archive that is published, in build/dist."""
+        print(artifact.build(self))
+        return 1, 0, 0
+
+    def newcomer(self) -> Counts:
+        """The guides and the first hours, from the built archive, with the oldest and the newest ansible-core that are supported."""
+        need_unshare()
+        oldest = matrix.bare("2.19")
+        self.environment["CELLBLOCK_ARTIFACT"] = str(artifact.build(self))
+        self.environment["CELLBLOCK_CORES"] = json.dumps({"2.19": str(oldest / "bin"), "newest": str(self.venv / "bin")})
+        return self.pytest("-n", "2", "--dist", "loadfile", "tests/newcomer", *shlex.split(os.environ.get("CELLBLOCK_CASES", "")))
 
     def changelog(self) -> Counts:
         return self.one("antsibull-changelog", "lint")

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Tuple
 
 from kit import BUILD, TOP, Absent, Counts, Kit, Version, copied, make_venv, need_unshare, pythons
@@ -52,6 +53,14 @@ def kit(core: str, python: Version) -> Kit:
         raise Absent(f"no Python {shown(python)} here")
     words = (f"ansible-core~={core}.0", "-r", str(TOP / "tests" / "requirements" / "core.txt"))
     return Kit(make_venv(f"core-{core}-python{shown(python)}", python, *words))
+
+
+def bare(core: str) -> Path:
+    """An environment with this ansible-core and nothing besides, on the newest of its Pythons that is here."""
+    for python in reversed(CONTROLLERS[core]):
+        if python in pythons():
+            return make_venv(f"core-{core}-bare", python, f"ansible-core~={core}.0")
+    raise Absent("no Python " + " or ".join(map(shown, CONTROLLERS[core])) + " here")
 
 
 def any_kit(core: str) -> Kit:

@@ -1,0 +1,82 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The collection as it is published: the tree, with the changelog of its version, in one archive; and its site of documentation."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from kit import BUILD, TOP, TREE, Counts, Kit, copied, make_venv, newest_python
+
+SITE = BUILD / "docs"
+SPHINX = """
+extensions = ['sphinx_antsibull_ext', 'myst_parser']
+intersphinx_mapping = {}
+nitpicky = False
+default_role = None
+exclude_patterns = ['**/fidelity.md']
+suppress_warnings = ['myst.xref_missing', 'myst.header', 'misc.highlighting_failure']
+"""
+INDEX = """
+.. toctree::
+   :maxdepth: 1
+   :caption: Guides:
+
+   guides/first-host
+   guides/change-and-restart
+   guides/networks
+   guides/adopt
+   guides/remove-and-prune
+   guides/bases
+   guides/roles-inside
+   guides/logs
+   guides/existing-repo
+   guides/awx
+
+.. toctree::
+   :maxdepth: 1
+   :caption: In depth:
+   :glob:
+
+   depth/*
+"""
+
+
+def build(kit: Kit) -> Path:
+    """The archive, in build/dist."""
+    version = re.search(r"(?m)^version: (\S+)", (TREE / "galaxy.yml").read_text())
+    assert version is not None
+    place = BUILD / "dist"
+    shutil.rmtree(place, ignore_errors=True)
+    with copied() as tree:
+        if not (tree / "CHANGELOG.rst").exists():
+            assert kit.call("antsibull-changelog", "release", "--version", version.group(1), "--date", "2026-11-27", where=tree, quiet=True) == 0
+        assert kit.call("ansible-galaxy", "collection", "build", "--output-path", str(place), where=tree, quiet=True) == 0
+    return next(place.glob("*.tar.gz"))
+
+
+def site() -> Counts:
+    """Render the documentation of plugins and roles, and the guides, into build/docs."""
+    kit = Kit(make_venv("venv-docs", newest_python(), "-r", str(TOP / "tests" / "requirements" / "docs.txt")))
+    shutil.rmtree(SITE, ignore_errors=True)
+    SITE.mkdir(parents=True, mode=0o755)
+    words = ["antsibull-docs", "sphinx-init", "--use-current", "--dest-dir", str(SITE), "--sphinx-theme", "alabaster", "--title", "cellblock.jails"]
+    if kit.call(*words, "--project", "cellblock.jails", "--copyright", "cellblock.jails contributors", "cellblock.jails", quiet=True):
+        return 0, 1, 0
+    for name, sources in (("guides", "docs/guides"), ("depth", "docs")):
+        (SITE / "rst" / name).mkdir()
+        for path in (TREE / sources).glob("*.md"):
+            shutil.copy2(path, SITE / "rst" / name)
+    conf, index = SITE / "conf.py", SITE / "rst" / "index.rst"
+    conf.write_text(conf.read_text() + SPHINX)
+    index.write_text(index.read_text() + INDEX)
+    collect = ["antsibull-docs", "--config-file", "antsibull-docs.cfg", "collection", "--cleanup", "similar-files", "--use-current", "--dest-dir", "rst"]
+    render = ["sphinx-build", "-q", "-b", "html", "-j", "2", "-c", ".", "rst", "html"]
+    for command in ([*collect, "cellblock.jails"], render):
+        if kit.call(*command, where=SITE):
+            return 0, 1, 0
+    print(f"{SITE}/html/index.html")
+    return 1, 0, 0
