@@ -18,7 +18,6 @@ import selectors
 import subprocess
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import IO, Any, Mapping, Optional, Protocol, Sequence, Tuple, cast
 
@@ -138,6 +137,8 @@ def _read(stream: IO[bytes], kept: bytearray, pieces: int) -> bool:
 
 def run_pipe(source: Sequence[str], sink: Sequence[str], where: Optional[str]) -> None:
     """Run two real commands, the first one's output into the second; raise :class:`CommandError` unless both answer 0."""
+    from concurrent.futures import ThreadPoolExecutor
+
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as said, ThreadPoolExecutor(max_workers=1) as pool:
         left = pool.submit(_half, source, subprocess.DEVNULL, writing, said, writing)

@@ -9,7 +9,6 @@ from typing import Any, Callable, Dict, Optional
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take, take_inside
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
@@ -41,10 +40,11 @@ def serve(
         else:
             with host.locked(module.params.get("lock_timeout", 300)):
                 plan = planner(host)
-                failed = take(host, plan, width)
-                if verify is not None and any(True for _step in plan.steps()):
-                    verify(host, failed)
-            take_inside(host, plan, width, failed)
+                failed = _taken(host, plan, width, verify)
+            if plan.inside:
+                from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take_inside
+
+                take_inside(host, plan, width, failed)
     except CellblockError as error:
         module.fail_json(msg=shown(str(error)), **_told(plan, module.check_mode, True))
         return
@@ -55,6 +55,20 @@ def serve(
         told["failures"] = {name: shown(str(error)) for name, error in sorted(failed.items())}
         module.fail_json(msg="; ".join(told["failures"].values()), **told)
     module.exit_json(**told)
+
+
+def _taken(
+    host: Host, plan: Plan, width: int, verify: Optional[Callable[[Host, Dict[str, CellblockError]], None]],
+) -> Dict[str, CellblockError]:
+    """Take a plan; where there is nothing to take, not even what takes it is read."""
+    if not plan.refused and not any(True for _step in plan.steps()):
+        return {}
+    from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take
+
+    failed = take(host, plan, width)
+    if verify is not None and any(True for _step in plan.steps()):
+        verify(host, failed)
+    return failed
 
 
 def shown(text: str) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import stat
 from dataclasses import dataclass
 from typing import Collection, Iterator, List, NoReturn, Optional, Tuple
@@ -136,7 +135,7 @@ class Tree:
     def write(self, path: str, text: str, mode: int = 0o644, owner: Tuple[int, int] = (0, 0)) -> None:
         """Put a new file in a path's place, whole or not at all. A link or FIFO there is replaced, not used."""
         with self._parent(path, make=True) as (parent, name):
-            temporary = f".cellblock.{secrets.token_hex(8)}"
+            temporary = f".cellblock.{os.urandom(8).hex()}"
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             shown = f"{self.path}/{path.lstrip('/')}"
             try:
@@ -160,7 +159,7 @@ class Tree:
     def link(self, path: str, target: str) -> None:
         """Put a symbolic link in a path's place; its target is text for the jail, never followed here."""
         with self._parent(path, make=True) as (parent, name):
-            temporary = f".cellblock.{secrets.token_hex(8)}"
+            temporary = f".cellblock.{os.urandom(8).hex()}"
             try:
                 os.symlink(target, temporary, dir_fd=parent)
                 os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import secrets
 import stat
 import threading
 from dataclasses import dataclass
@@ -122,7 +121,7 @@ class Walk(Tree):
 
     def _place(self, path: str, make: Callable[[int, str], None]) -> None:
         with self._parent(path, make=True) as (parent, name):
-            temporary = f".cellblock.{secrets.token_hex(8)}"
+            temporary = f".cellblock.{os.urandom(8).hex()}"
             try:
                 make(parent, temporary)
                 os.rename(temporary, name, src_dir_fd=parent, dst_dir_fd=parent)

@@ -112,7 +112,7 @@ def _with_values(jail: Jail, options: Mapping[str, Any], storage_path: str, faul
     with faults:
         jail = replace(jail, flavour=_flavour(options.get("flavour"), storage_path, where))
     asked = [aspect for aspect in ASPECTS if any(options.get(option) is not None for option in aspect.options)]
-    made = dict(faults.each(asked, lambda aspect: (aspect.name, aspect.declare(jail, options))))
+    made = dict(faults.each(asked, lambda aspect: (aspect.name, aspect.loaded().declare(jail, options))))
     return replace(jail, own={name: value for name, value in made.items() if value is not None})
 
 

@@ -63,7 +63,7 @@ def gather(
             "boot_order": boot if booting.enabled else [],
             "racct": seen.rules is not None,
             "fibs": int(seen.sysctl["net.fibs"]) if seen.sysctl.get("net.fibs", "").isdigit() else 1,
-            **{key: value for aspect in ASPECTS for key, value in aspect.report_host(seen).items()},
+            **{key: value for aspect in ASPECTS for key, value in aspect.loaded().report_host(seen).items()},
         },
         "jails": jails,
     }

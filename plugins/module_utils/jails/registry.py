@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any, List, Mapping, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.addresses import Addresses
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect, Later
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.boot import Boot
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.console_log import ConsoleLog
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.cpus import Cpus
@@ -22,33 +22,65 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.pack
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.parameters import Parameters
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.root import Root
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
-from ansible_collections.cellblock.jails.plugins.module_utils.networks.aspect import Networks
-from ansible_collections.cellblock.jails.plugins.module_utils.networks.inner import Devices
-from ansible_collections.cellblock.jails.plugins.module_utils.networks.inner_firewall import InnerFirewall
-from ansible_collections.cellblock.jails.plugins.module_utils.networks.loopback import Loopback
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.options import OF_JAILS
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.reachable import Reachable
-from ansible_collections.cellblock.jails.plugins.module_utils.networks.rules import Rules
-from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.aspect import Upgrades
+
+
+def _upgrades() -> Aspect:
+    from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.aspect import Upgrades
+
+    return Upgrades()
+
+
+def _loopback() -> Aspect:
+    from ansible_collections.cellblock.jails.plugins.module_utils.networks.loopback import Loopback
+
+    return Loopback()
+
+
+def _networks() -> Aspect:
+    from ansible_collections.cellblock.jails.plugins.module_utils.networks.aspect import Networks
+
+    return Networks()
+
+
+def _devices() -> Aspect:
+    from ansible_collections.cellblock.jails.plugins.module_utils.networks.inner import Devices
+
+    return Devices()
+
+
+def _inner_firewall() -> Aspect:
+    from ansible_collections.cellblock.jails.plugins.module_utils.networks.inner_firewall import InnerFirewall
+
+    return InnerFirewall()
+
+
+def _rules() -> Aspect:
+    from ansible_collections.cellblock.jails.plugins.module_utils.networks.rules import Rules
+
+    return Rules()
+
 
 # In the order in which a jail is brought; it is removed in the reverse.
 ASPECTS: Tuple[Aspect, ...] = (
     DefinitionFile(),
     ConsoleLog(),
-    Upgrades(),
+    Later("upgrade", _upgrades, facts=("upgrade",)),
     Boot(),
     Root(),
     Parameters(),
     Cpus(),
     Devfs(),
-    Loopback(),
+    Later("loopback", _loopback, OF_JAILS["loopback"], ("loopback",)),
     Addresses(),
-    Networks(),
-    Devices(),
-    InnerFirewall(),
+    Later("networks", _networks, OF_JAILS["networks"], ("networks",)),
+    Later("devices", _devices, OF_JAILS["devices"]),
+    Later("firewall", _inner_firewall, OF_JAILS["firewall"], ("firewall",)),
     Mounts(),
     OwnFiles(),
     Limits(),
-    Rules(),
+    Later("traffic", _rules, OF_JAILS["traffic"], ("traffic",)),
     Flavour(),
     Packages(),
     Reachable(),
@@ -61,4 +93,4 @@ def concerned(jails: Sequence[Jail], marks: Mapping[str, Mapping[str, Any]]) -> 
     :param jails: the declared jails.
     :param marks: the facts in the marks of the host.
     """
-    return [aspect for aspect in ASPECTS if aspect.concerns(jails, marks)]
+    return [aspect.loaded() for aspect in ASPECTS if aspect.concerns(jails, marks)]

@@ -21,6 +21,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.networks import jo
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.join import AUTO, Join, Wish
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.model import Network, network_from, networks_of
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.names import UNITS, mac, unit
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.options import OF_JAILS
 
 HOOKS = ("exec.prestart", "exec.created", "exec.poststop", "vnet.interface")
 RC_CONF = "etc/rc.conf"
@@ -76,7 +77,7 @@ class Networks(Aspect):
     """An epair(4) for each network, made and taken away by hooks of the jail: they work at boot, and without us."""
 
     name = "networks"
-    options = {"networks": {"type": "list", "elements": "dict", "options": joins.OPTIONS}}
+    options = OF_JAILS["networks"]
     facts = ("networks",)
     at_start = ("networks",)
 

@@ -13,6 +13,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspe
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.options import OF_JAILS
 
 PLAIN = re.compile(r"[A-Za-z0-9/_.@+-]+")
 
@@ -21,7 +22,7 @@ class Devices(Aspect):
     """bpf(4) in its /dev; nfsd(8), with what the kernel demands of it."""
 
     name = "devices"
-    options = {"bpf": {"type": "bool"}, "nfsd": {"type": "bool"}}
+    options = OF_JAILS["devices"]
 
     def declare(self, jail: Jail, options: Mapping[str, Any]) -> Optional[Dict[str, bool]]:
         """Which of them."""

@@ -19,6 +19,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.inner import PLAIN
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.options import OF_JAILS
 
 VERSION = "bin/freebsd-version"
 FILES = {"pf": "etc/pf.conf", "ipfw": "etc/ipfw.rules"}
@@ -50,7 +51,7 @@ class InnerFirewall(Aspect):
     """Its rules are checked before they are written, and it runs before the jail counts as started."""
 
     name = "firewall"
-    options = {"firewall": {"type": "dict", "options": {"pf": {"type": "str"}, "ipfw": {"type": "str"}}}}
+    options = OF_JAILS["firewall"]
     facts = ("firewall",)
 
     def declare(self, jail: Jail, options: Mapping[str, Any]) -> Optional[Rules]:

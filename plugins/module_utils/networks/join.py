@@ -14,13 +14,6 @@ from ansible_collections.cellblock.jails.plugins.module_utils.networks.model imp
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.names import check_mac
 
 GROUP = "cellblock"  # of interfaces of ours, see ifconfig(8)
-OPTIONS: Dict[str, Dict[str, Any]] = {
-    "name": {"type": "str", "required": True},
-    "ip4": {"type": "str"},
-    "ip6": {"type": "str"},
-    "gateway": {"type": "raw"},
-    "mac": {"type": "str", "default": "auto"},
-}
 DHCP, SLAAC, AUTO = "dhcp", "slaac", "auto"
 
 

@@ -15,6 +15,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.loopback imp
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene, SharedFiles
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.join import GROUP
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.options import OF_JAILS
 
 # The hook that comes before jail(8) puts addresses on interfaces: it makes a boot need no more than the jail itself.
 HOOK = f"/sbin/ifconfig {DEVICE} > /dev/null 2>&1 || /sbin/ifconfig {DEVICE} create group {GROUP} up"
@@ -24,7 +25,7 @@ class Loopback(Aspect):
     """A private address on lo1 as the first, so that the jail's localhost is its own."""
 
     name = "loopback"
-    options = {"loopback": {"type": "str"}}
+    options = OF_JAILS["loopback"]
     facts = ("loopback",)
 
     def declare(self, jail: Jail, options: Mapping[str, Any]) -> Optional[bool]:

@@ -39,3 +39,32 @@ NETWORKS: Options = {
     "confirm_timeout": {"type": "int", "default": 60},
     "at_boot": {"type": "bool", "default": False},
 }
+# What a jail says of a network that it joins, of a port of the host, and of its rates.
+JOIN: Options = {
+    "name": {"type": "str", "required": True},
+    "ip4": {"type": "str"},
+    "ip6": {"type": "str"},
+    "gateway": {"type": "raw"},
+    "mac": {"type": "str", "default": "auto"},
+}
+PORT: Options = {
+    "proto": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
+    "port": {"type": "str", "required": True},
+    "to": {"type": "int"},
+    "address": {"type": "str", "required": True},
+    "target": {"type": "str"},
+    "interface": {"type": "str"},
+    "from": {"type": "list", "elements": "str"},
+    "reflect": {"type": "bool", "default": False},
+}
+# By the aspect whose they are.
+OF_JAILS: Dict[str, Options] = {
+    "loopback": {"loopback": {"type": "str"}},
+    "networks": {"networks": {"type": "list", "elements": "dict", "options": JOIN}},
+    "devices": {"bpf": {"type": "bool"}, "nfsd": {"type": "bool"}},
+    "firewall": {"firewall": {"type": "dict", "options": {"pf": {"type": "str"}, "ipfw": {"type": "str"}}}},
+    "traffic": {
+        "ports": {"type": "list", "elements": "dict", "options": PORT},
+        "bandwidth": {"type": "dict", "options": {"in": {"type": "str"}, "out": {"type": "str"}}},
+    },
+}

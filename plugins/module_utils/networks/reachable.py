@@ -14,7 +14,6 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change
-from ansible_collections.cellblock.jails.plugins.module_utils.networks import join as joins
 
 PATIENCE = 15.0  # seconds; one probe of duplicate address detection takes about one
 
@@ -32,6 +31,8 @@ class Reachable(Aspect):
         """Ask ifconfig(8) until none of its addresses is tentative."""
         if not change.ends_running or change.live or change.wanted is None:
             return []
+        from ansible_collections.cellblock.jails.plugins.module_utils.networks import join as joins
+
         name = change.jail.name
         asked: List[Tuple[Sequence[str], str]] = [
             (["-j", name, member.inner], member.ip6.partition("/")[0])

@@ -20,9 +20,8 @@ from ansible_collections.cellblock.jails.plugins.module_utils.networks import du
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.aspect import joins_in, known_networks
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.model import Network, firewall_of, networks_of
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.names import unit
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.options import OF_JAILS
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.traffic import (
-    BANDWIDTH,
-    PORTS,
     Bandwidth,
     Port,
     bandwidth_from,
@@ -44,10 +43,7 @@ class Rules(Aspect):
     """One anchor of pf(4) and two pipes of dummynet(4) for each jail, loaded by hooks of its start."""
 
     name = "traffic"
-    options = {
-        "ports": {"type": "list", "elements": "dict", "options": PORTS},
-        "bandwidth": {"type": "dict", "options": BANDWIDTH},
-    }
+    options = OF_JAILS["traffic"]
     facts = ("traffic",)
 
     def declare(self, jail: Jail, options: Mapping[str, Any]) -> Optional[Traffic]:

@@ -8,22 +8,11 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import INTERFACE
 
-PORTS: Dict[str, Dict[str, Any]] = {
-    "proto": {"type": "str", "choices": ["tcp", "udp"], "default": "tcp"},
-    "port": {"type": "str", "required": True},
-    "to": {"type": "int"},
-    "address": {"type": "str", "required": True},
-    "target": {"type": "str"},
-    "interface": {"type": "str"},
-    "from": {"type": "list", "elements": "str"},
-    "reflect": {"type": "bool", "default": False},
-}
-BANDWIDTH: Dict[str, Dict[str, Any]] = {"in": {"type": "str"}, "out": {"type": "str"}}
 RATE_MAX = 4294967295  # dnctl(8): above it, "bandwidth too large"
 UNITS = {"": 1, "k": 1000, "m": 1000**2, "g": 1000**3}
 

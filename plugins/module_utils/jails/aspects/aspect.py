@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, FrozenSet, Iterable, List, Mapping, Optional, Sequence
+from typing import Any, Callable, FrozenSet, Iterable, List, Mapping, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
@@ -48,6 +48,10 @@ class Aspect:
         if any(self.name in jail.own for jail in jails):
             return True
         return bool(self.facts) and any(fact in mark for mark in marks.values() for fact in self.facts)
+
+    def loaded(self) -> Aspect:
+        """The aspect itself, where this only stands for it."""
+        return self
 
     # -- observed
 
@@ -139,3 +143,16 @@ class Always(Aspect):
     def concerns(self, jails: Sequence[Jail], marks: Mapping[str, Mapping[str, Any]]) -> bool:
         """It always matters."""
         return True
+
+
+class Later(Aspect):
+    """Stands for an aspect whose file is not read before it matters: what a run does not need costs it nothing."""
+
+    def __init__(
+        self, name: str, load: Callable[[], Aspect], options: Optional[Mapping[str, Mapping[str, Any]]] = None, facts: Sequence[str] = (),
+    ) -> None:
+        self.name, self.options, self.facts, self._load = name, options or {}, facts, load
+
+    def loaded(self) -> Aspect:
+        """The aspect itself."""
+        return self._load()
