@@ -511,3 +511,15 @@ def test_what_cannot_be_closed_and_serves_is_left_as_it_is(bases: Machine) -> No
     finally:
         bases.jails([], prune=True)
         bases.run("ifconfig", bases.interface, "inet", "10.99.0.20", "-alias")
+
+
+@pytest.mark.storage("ufs")
+def test_most_of_a_copy_is_made_while_the_jail_runs(bases: Machine) -> None:
+    bases.jails([bases.web()])
+    bases.write(bases.path("var/db/kept"), "kept\n")
+    steps = upgrade(bases)["steps"]
+    copied = next(step for step in steps if step.endswith("while it runs"))
+    assert steps.index(copied) < steps.index("cbweb: stop") < next(place for place, step in enumerate(steps) if "up to date" in step)
+    bases.write(bases.path("var/db/kept"), "lost\n")
+    back(bases)
+    assert bases.read(bases.path("var/db/kept")) == "kept\n" and not upgraded(bases)

@@ -11,8 +11,10 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import Stamp, Walk
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.roots import BEFORE_UPGRADE
 
+SECOND = 10 ** 9  # nanoseconds
 ASIDE = "aside"  # the state of a dataset that no jail is
 PREFIX = BEFORE_UPGRADE  # of our snapshots; what follows is what the jail was upgraded to
 
@@ -65,8 +67,21 @@ class Keep:
         """The snapshots, or the dataset."""
         return [self.aside] if self.aside else [f"{dataset}@{self.snapshot}" for dataset in self.datasets]
 
-    def take(self, host: Host) -> None:
-        """Keep what is there now, all of it or nothing; fine when that was done."""
+    def begin(self, host: Host) -> None:
+        """Copy what can be copied while the jail runs, so that it is down for what changed meanwhile only."""
+        growing = beside(self.root, "keeping")
+        storage.remove_tree(host, growing)
+        host.makedirs(growing, 0o700)
+        try:
+            storage.copy_tree(host, self.root, growing)
+        except CommandError:  # a file went away under tar(1): all is copied again then
+            storage.remove_tree(host, growing)
+
+    def take(self, host: Host, since: Optional[int] = None) -> None:
+        """Keep what is there now, all of it or nothing; fine when that was done.
+
+        :param since: when :meth:`begin` began, in seconds.
+        """
         if self.datasets:
             result = host.ask(["zfs", "snapshot", *self.names()])
             if result.rc != 0 and "dataset already exists" not in result.err:
@@ -75,9 +90,12 @@ class Keep:
         before, growing = beside(self.root, "before"), beside(self.root, "keeping")
         if host.isdir(before):
             return
-        storage.remove_tree(host, growing)
-        host.makedirs(growing, 0o700)
-        storage.copy_tree(host, self.root, growing)
+        if since is None or not host.isdir(growing):
+            storage.remove_tree(host, growing)
+            host.makedirs(growing, 0o700)
+            storage.copy_tree(host, self.root, growing)
+        else:
+            refresh(Walk.of(host, self.root), Walk.of(host, growing), since - 2)
         host.rename(growing, before)
 
     def drop(self, host: Host) -> None:
@@ -113,6 +131,27 @@ class Keep:
                 host.rename(self.root, failed)
             host.rename(before, self.root)
         storage.remove_tree(host, failed, ask.mounts(host))
+
+
+def refresh(source: Walk, copy: Walk, since: int) -> None:
+    """Bring a copy up to date.
+
+    :param since: what was changed at this second or later is copied whatever it looks like.
+    """
+    was, now = (walk.survey(lambda path: path != ".zfs") for walk in (copy, source))
+    names: Dict[Tuple[int, int], str] = {}
+    for path, stamp in now.items():
+        if stamp.kind != "other" and (stamp.mtime >= since * SECOND or _looks(was.get(path)) != _looks(stamp)):
+            copy.bring(source, path, stamp, names)
+    for path in sorted((path for path in was if path not in now), key=lambda path: -path.count("/")):
+        copy.discard(path)
+
+
+def _looks(stamp: Optional[Stamp]) -> object:
+    if stamp is None:
+        return None
+    content = (stamp.size, stamp.mtime // SECOND, stamp.flags) if stamp.kind == "file" else stamp.target
+    return stamp.kind, stamp.shape() if stamp.kind != "link" else (), content
 
 
 def aside(dataset: str, snapshot: str) -> str:

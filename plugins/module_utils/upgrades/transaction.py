@@ -17,6 +17,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails import runti
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.join import joins_of
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades import applying, closing, gate, marking
+from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.keeping import beside
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.model import (
     BACK,
     BEGUN,
@@ -46,19 +47,29 @@ def forward(one: Subject) -> List[Step]:
         return [*steps, _open(one), *_restart(one), _finish(one)]
     if one.way.kind != "merge":
         steps.append(Step(f"fetch {one.way.words()}", one.way.fetch))
+    since: List[int] = []
+    copied = one.running and one.keep.wanted and not one.keep.datasets and not one.kept_already
+    if copied:
+        steps.append(Step(f"{one.keep.words()}, while it runs", lambda host: _begin_copy(host, one, since), one.keep.drop))
     steps += [_down(one, follower) for follower in one.followers]
     if one.running or one.resumed is not None:
         steps.append(Step(
             "stop", lambda host: _stop(host, one), lambda host: _back_up(host, one), f"jail {one.name}", "running\n", "stopped\n",
         ))
     if one.keep.wanted and not one.kept_already and one.cut is None:
-        steps.append(Step(one.keep.words(), one.keep.take, one.keep.drop))
+        what = f"bring {beside(one.root, 'before')} up to date" if copied else one.keep.words()
+        steps.append(Step(what, lambda host: one.keep.take(host, since[0] if since else None), one.keep.drop))
     steps += [_change(one), *_move(one)]
     if one.wish.packages == "upgrade":
         steps.append(Step("upgrade the packages inside", lambda host: _packages(host, one)))
     if one.ran:
         steps += [_start(one), _gate(one), _open(one)]
     return [*steps, *_restart(one), _finish(one)]
+
+
+def _begin_copy(host: Host, one: Subject, since: List[int]) -> None:
+    since.append(now())
+    one.keep.begin(host)
 
 
 # -- what a mark says on the way

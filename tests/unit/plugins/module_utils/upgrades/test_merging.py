@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import Walk
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, UnsafePath
-from ansible_collections.cellblock.jails.plugins.module_utils.upgrades import applying, views
+from ansible_collections.cellblock.jails.plugins.module_utils.upgrades import applying, keeping, views
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.merging import Bases, Merge, merge
 
 # A text, a link (its target), or a directory that holds nothing.
@@ -162,3 +162,15 @@ def test_a_thin_jail_is_given_links_where_the_base_has_more(place: Path) -> None
     after = read(place / "jail")
     assert (after["opt"], after["usr/fresh"], after["etc/rc.d"]) == ("-> basejail/opt", "-> ../basejail/usr/fresh", "-> ../basejail/etc/rc.d")
     assert after["etc/one"] == "b\n"
+
+
+@settings(max_examples=60)
+@given(TREES, TREES, st.booleans())
+def test_a_copy_is_brought_up_to_date(before: Tree, after: Tree, at_once: bool) -> None:
+    with tempfile.TemporaryDirectory() as name:
+        host = Host(root=name)
+        lay(Path(name, "jail"), after)
+        lay(Path(name, "copy"), before)
+        since = int(Path(name, "jail").stat().st_mtime) if at_once else 0
+        keeping.refresh(Walk.of(host, "/jail"), Walk.of(host, "/copy"), since)
+        assert read(Path(name, "copy")) == read(Path(name, "jail"))
