@@ -179,6 +179,7 @@ jails:
     merged: {description: What was done at each path of its own., type: dict, sample: {/etc/ntp.conf: kept}}
     kept: {description: Paths where its own word stands against the new base., type: list, elements: str, sample: [/etc/ntp.conf]}
     conflicts: {description: What has to be decided first., type: list, elements: raw, sample: []}
+    reinstall: {description: The packages of a jail that comes to a new major version; O(packages=upgrade) installs them again., type: list}
     space: {description: Bytes that are needed and free., type: dict, sample: {needed: 1048576, free: 21474836480}}
     restarts: {description: The jails that are down meanwhile., type: list, elements: str, sample: [web]}
     resumed: {description: Whether a run that was cut off C(goes on) or is C(taken back)., type: str, sample: goes on}

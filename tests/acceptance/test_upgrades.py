@@ -523,3 +523,37 @@ def test_most_of_a_copy_is_made_while_the_jail_runs(bases: Machine) -> None:
     bases.write(bases.path("var/db/kept"), "lost\n")
     back(bases)
     assert bases.read(bases.path("var/db/kept")) == "kept\n" and not upgraded(bases)
+
+
+def test_packages_are_upgraded_with_nothing_else_running(bases: Machine) -> None:
+    if not isinstance(bases, Simulated):
+        pytest.skip("no repository answers there")
+    bases.sim.state["packages"] = ["nginx-1.26", "FreeBSD-runtime-15.1"]
+    bases.jails([bases.web(root="thick")])
+    bases.write(bases.path("var/db/pkg/local.sqlite"), "")
+    text = str(bases.read(base_path(bases, NEXT, "bin/freebsd-version")))
+    bases.write(base_path(bases, NEXT, "bin/freebsd-version"), text.replace("15.1-RELEASE-p1", "15.1-RELEASE-p2"))
+    upgrade(bases, packages="upgrade")
+    assert [one[::2] for one in bases.sim.state["upgraded"]] == [["cbweb", 0]] and "cbweb" in bases.running() and upgraded(bases)
+
+
+def test_a_system_of_packages_is_upgraded_inside(bases: Machine) -> None:
+    if not isinstance(bases, Simulated):
+        pytest.skip("no repository answers there")
+    bases.sim.state.update(packages=["nginx-1.26", "FreeBSD-runtime-15.1"], newer=True)
+    bases.jails([bases.web(root="thick")])
+    bases.write(bases.path("var/db/pkg/local.sqlite"), "")
+    told = upgrade(bases, to="latest")
+    assert told["jails"]["cbweb"]["way"] == "pkg" and "-r FreeBSD-base" in bases.sim.state["upgraded"][0][1]
+    assert bases.sim.state["upgraded"][0][2] == 0 and "cbweb" in bases.running()
+
+
+def test_a_new_major_version_tells_what_to_install_again(bases: Machine) -> None:
+    if not isinstance(bases, Simulated):
+        pytest.skip("the old release is not there")
+    bases.sim.state["packages"] = ["nginx-1.26"]
+    bases.jails([bases.web(root="thick")])
+    for path in (base_path(bases, BASE, "bin/freebsd-version"), bases.path("bin/freebsd-version")):
+        bases.write(path, 'USERLAND_VERSION="14.3-RELEASE"\n')
+    bases.write(bases.path("var/db/pkg/local.sqlite"), "")
+    assert upgrade(bases, check=True)["jails"]["cbweb"]["reinstall"] == ["nginx-1.26"]

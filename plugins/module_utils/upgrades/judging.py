@@ -86,6 +86,9 @@ class Judge:
             resumed=cut, kept_already=cut is not None and self.is_kept(keep),
             previous=Keep.read(self.sight.root(definition), previous["keep"]) if cut is None and isinstance(previous, dict) and previous.get("keep") else None,
         )
+        was, becomes = order(old.version), order(new.version)
+        if was is not None and becomes is not None and was[0] != becomes[0]:
+            self.told.setdefault(wish.name, {})["reinstall"] = ways.installed(self.host, wish.name, subject.root, subject.running)
         if new.base is None:
             return replace(subject, way=ways.in_place(self.host, subject))
         bases = self.sight.compare(self.host, self.sight.stood(self.host, definition, old.path), new.path, thin)

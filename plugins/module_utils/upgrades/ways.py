@@ -46,6 +46,14 @@ def of_packages(host: Host, name: str, root: str, running: bool) -> bool:
     return host.ask(["pkg", *(["-j", name] if running else ["-r", root]), "info", "-e", RUNTIME]).rc == 0
 
 
+def installed(host: Host, name: str, root: str, running: bool) -> List[str]:
+    """The packages of a jail, by name and version; those of the system aside."""
+    if host.tree(root).look("var/db/pkg/local.sqlite", 1 << 31).kind != "file":
+        return []
+    said = host.ask(["pkg", *(["-j", name] if running else ["-r", root]), "query", "%n-%v"]).out.split()
+    return sorted(package for package in said if not package.startswith("FreeBSD-"))
+
+
 def in_place(host: Host, one: Subject) -> Way:
     """The way of a root."""
     if of_packages(host, one.name, one.root, one.running):

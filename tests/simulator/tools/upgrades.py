@@ -1,7 +1,7 @@
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What upgrades ask: df(1), nc(1), cap_mkdb(1), services_mkdb(8), freebsd-update(8)."""
+"""What upgrades ask: df(1), nc(1), cap_mkdb(1), services_mkdb(8), freebsd-update(8), pkg(8)."""
 
 from __future__ import annotations
 
@@ -83,3 +83,23 @@ def _install(host: SimulatedHost, pending: Path, root: str) -> Answer:
         path.unlink()
     pending.rmdir()
     return 0, "Installing updates... done.\n", ""
+
+
+@tool("pkg")
+def pkg(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """pkg(8): ``packages`` of the state are installed in every jail; what was upgraded, and what ran there then, is told in ``upgraded``."""
+    verb = next(word for word in args if word in ("query", "info", "upgrade", "install", "update", "-N"))
+    packages = host.state.get("packages", [])
+    if verb == "query":
+        return 0, "".join(f"{name}\n" for name in packages), ""
+    if verb == "info":
+        return (0 if any(name.startswith(args[-1]) for name in packages) else 1), "", ""
+    if "-n" in args:
+        return 0, "The following 1 package(s) will be affected (of 0 checked):\n" if host.state.get("newer") else "Your packages are up to date.\n", ""
+    if verb == "upgrade":
+        name = args[args.index("-j") + 1]
+        jail = next((one for one in host.state["jails"].values() if one["name"] == name), None)
+        if jail is None:
+            raise Refusal(f"pkg: jail({name}): No such file or directory")
+        host.state.setdefault("upgraded", []).append([name, " ".join(args), len(jail["processes"])])
+    return 0, "", ""

@@ -52,6 +52,11 @@ class Root(Always):
             roots.refuse_foreign(jail, scene.seen, dataset_of(scene, jail), jail.root == "existing")
         else:
             _refuse_conversion(scene, jail, change.old)
+            if change.old.meta.get("base") != jail.base:
+                scene.warnings.append(
+                    f"jail {jail.name}: it moves from base {change.old.meta.get('base')} to {jail.base}, but its /etc and /var stay of "
+                    "the old one; jail_upgrade merges them"
+                )
 
     def prepare(self, change: Change) -> List[Step]:
         """Make it, or bring its sizes to what is declared."""
