@@ -166,7 +166,7 @@ steps:
   returned: always
   type: list
   elements: str
-  sample: ["web: stop", "web: start"]
+  sample: ["web: stop", "web: merge 12 paths of 15.2-RELEASE into its root", "web: start, reached by nobody yet", "web: open"]
 jails:
   description: What became of each jail, by name.
   returned: success
@@ -174,22 +174,34 @@ jails:
   contains:
     changed: {description: Whether anything was done for it., type: bool, sample: true}
     way: {description: "How: C(merge), C(freebsd-update) or C(pkg).", type: str, sample: merge}
-    from: {description: What it stood on., type: str, sample: 15.1-RELEASE}
+    from: {description: What it stood on., type: str, sample: 15.1-RELEASE (15.1-RELEASE-p3)}
     to: {description: What it stands on., type: str, sample: 15.2-RELEASE}
-    merged: {description: What was done at each path of its own., type: dict, sample: {/etc/ntp.conf: kept}}
-    kept: {description: Paths where its own word stands against the new base., type: list, elements: str, sample: [/etc/ntp.conf]}
-    conflicts: {description: What has to be decided first., type: list, elements: raw, sample: []}
-    reinstall: {description: The packages of a jail that comes to a new major version; O(packages=upgrade) installs them again., type: list}
-    space: {description: Bytes that are needed and free., type: dict, sample: {needed: 1048576, free: 21474836480}}
+    merged: {description: What was done at each path of its own., type: dict, sample: {/etc/group: merged, /etc/newsyslog.conf: new}}
+    kept: {description: Paths where its own word stands against the new base., type: list, elements: str, sample: [/etc/motd.template]}
+    conflicts:
+      description: What has to be decided first.
+      type: list
+      elements: dict
+      contains:
+        path: {description: The path in the jail., type: str, sample: /etc/ntp.conf}
+        why: {description: Why it cannot be merged., type: str, sample: both changed it}
+        hunks: {description: Each place with its three sides., type: list, elements: str, sample: []}
+    reinstall:
+      description: The packages of a jail that comes to a new major version; O(packages=upgrade) installs them again.
+      type: list
+      elements: str
+      sample: [nginx-1.26.2]
+    space: {description: Bytes that are needed and free., type: dict, sample: {need: 17825792, free: 20189393408}}
     restarts: {description: The jails that are down meanwhile., type: list, elements: str, sample: [web]}
     resumed: {description: Whether a run that was cut off C(goes on) or is C(taken back)., type: str, sample: goes on}
-    loses: {description: What a way back loses in bytes and since when., type: dict, sample: {}}
+    loses: {description: What a way back loses in bytes and since when., type: dict, sample: {bytes: 8192, since: 1795000000}}
+    refused: {description: Why it was not touched., type: str, sample: "jail web: base 15.3-RELEASE is not there"}
     outcome: {description: "C(done) or C(failed).", type: str, sample: done}
 failures:
   description: The jails that failed, each with the reason. The others were done.
   returned: on failure
   type: dict
-  sample: {web: "jail web: nginx does not run. See its log"}
+  sample: {web: "jail web: is not well after 60 s: service nginx is not well"}
 """
 
 from typing import Any, Dict, List
