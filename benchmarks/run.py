@@ -5,7 +5,7 @@
 
 No-op and create of 1, 20 and 100 clone jails, beside a shell loop of ``zfs clone`` and ``jail -c`` and a bare Ansible ping; a
 task in a jail through jexec, beside the same task on the host over plain ssh; and how much a jail that has booted holds.
-With ``--networks`` also what networks cost, by pf.
+With ``--networks`` also what networks cost, by pf; with ``--upgrades`` how long thin jails are down for an upgrade, beside by hand.
 Needs ZFS, a base (``BASE``) in ``DATASET/basejails``, and a host without jails of its own.
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 from networks import Networks
+from upgrades import Upgrades
 
 TREE = Path(__file__).resolve().parents[1]
 COLLECTIONS = TREE / "build" / "collections"
@@ -43,12 +44,23 @@ class Bench:
         }
         (place / "inventory.json").write_text(json.dumps({"all": {"hosts": {"bench": host, "inside": inside}}}))
 
-    def timed(self, words: List[str]) -> float:
+    @property
+    def environment(self) -> Dict[str, str]:
+        """What Ansible needs here."""
         path = os.pathsep.join([str(TREE / "build" / "venv" / "bin"), os.environ.get("PATH", "")])
-        environment = {**os.environ, "PATH": path, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_PIPELINING": "1"}
+        return {**os.environ, "PATH": path, "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS), "ANSIBLE_PIPELINING": "1"}
+
+    def timed(self, words: List[str]) -> float:
         started = time.monotonic()
-        subprocess.run(words, env=environment, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+        subprocess.run(words, env=self.environment, check=True, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         return time.monotonic() - started
+
+    def answer(self, name: str, arguments: Dict[str, Any]) -> Dict[str, Any]:
+        """What a module answers, and in how many ``seconds``."""
+        words = ["ansible", "-i", str(self.place / "inventory.json"), "bench", "-m", name, "-a", json.dumps(arguments)]
+        started = time.monotonic()
+        done = subprocess.run(words, env=self.environment, check=True, capture_output=True, stdin=subprocess.DEVNULL, text=True)
+        return {**json.loads(done.stdout.partition("=>")[2]), "seconds": time.monotonic() - started}
 
     def module(self, name: str, arguments: Dict[str, Any], host: str = "bench") -> float:
         words = ["ansible", "-i", str(self.place / "inventory.json"), host, "-m", name]
@@ -126,6 +138,7 @@ def main() -> None:
     parser.add_argument("--python", default="/usr/local/bin/python3")
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 20, 100])
     parser.add_argument("--networks", action="store_true", help="also networks: loads pf, and enables it meanwhile")
+    parser.add_argument("--upgrades", type=int, default=0, metavar="NUMBER", help="also an upgrade of so many thin jails, such as 20")
     parser.add_argument("--force", action="store_true", help="even when the host has jails: prune spares those of others")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
@@ -142,6 +155,8 @@ def main() -> None:
         print(f"a task through jexec / the same over plain ssh: {bench.jexec():.2f}")
         if asked.networks:
             Networks(bench).measure()
+        if asked.upgrades:
+            Upgrades(bench).measure(asked.upgrades)
         print("held after the first boot: " + ", ".join(f"{name} {size >> 10} KiB" for name, size in bench.roots().items()))
 
 

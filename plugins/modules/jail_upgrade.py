@@ -196,6 +196,7 @@ jails:
     resumed: {description: Whether a run that was cut off C(goes on) or is C(taken back)., type: str, sample: goes on}
     loses: {description: What a way back loses in bytes and since when., type: dict, sample: {bytes: 8192, since: 1795000000}}
     refused: {description: Why it was not touched., type: str, sample: "jail web: base 15.3-RELEASE is not there"}
+    down: {description: How many seconds nobody reached it., type: float, sample: 4.2}
     outcome: {description: "C(done) or C(failed).", type: str, sample: done}
 failures:
   description: The jails that failed, each with the reason. The others were done.

@@ -184,5 +184,7 @@ def finished(planner: Planner, failed: Dict[str, CellblockError]) -> None:
     for one in planner.subjects:
         if one.outcome.late and one.name not in failed:
             failed[one.name] = one.outcome.late[0]
+        if one.outcome.down is not None:
+            planner.told[one.name]["down"] = round(one.outcome.down, 1)
         planner.told[one.name]["outcome"] = "failed" if one.name in failed else "done"
 

@@ -59,9 +59,13 @@ class Outcome:
 
     :param said: why it failed, in its last words.
     :param late: failures that take nothing back.
+    :param stopped: when its stop began, by a clock that only goes forward.
+    :param down: how many seconds nobody reached it.
     """
 
     said: str = ""
+    stopped: Optional[float] = None
+    down: Optional[float] = None
     late: List[CellblockError] = field(default_factory=list)
 
 

@@ -136,6 +136,7 @@ def _late(one: Subject, do: Callable[[], None]) -> None:
 
 
 def _stop(host: Host, one: Subject) -> None:
+    one.outcome.stopped = time.monotonic()
     closing.stop(host, one.after if one.resumed is not None else one.before)
     if one.resumed is not None:
         runtime.clean_up(host, one.before)
@@ -189,6 +190,8 @@ def _open(one: Subject) -> Step:
         if not runtime.alive(host, one.name):
             runtime.start(host, one.after)
         closing.open_up(host, one.after)
+        if one.outcome.stopped is not None:
+            one.outcome.down = time.monotonic() - one.outcome.stopped
         if applying.wants_newaliases(host, one.root, one.merge):
             _late(one, lambda: _newaliases(host, one.name))
 
