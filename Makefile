@@ -2,7 +2,7 @@
 BUILD := $(CURDIR)/build
 PYTHON ?= python3
 
-.PHONY: tree quick units docs test test-all acceptance integration molecule fidelity benchmark
+.PHONY: tree quick units docs artifact newcomer test test-all acceptance integration molecule fidelity benchmark
 tree:
 	@$(PYTHON) tests/gates.py tree
 
@@ -17,6 +17,13 @@ units:
 # The documentation of plugins and roles, the lint of what users read and run, and a site of all of it in build/docs.
 docs:
 	@$(PYTHON) tests/gates.py docs lint site
+
+# The archive that is published, and a newcomer who tries it: make newcomer CASES="-k guides"
+artifact:
+	@$(PYTHON) tests/gates.py artifact
+
+newcomer:
+	@CELLBLOCK_CASES="$(CASES)" $(PYTHON) tests/gates.py newcomer
 
 test:
 	@$(PYTHON) tests/gates.py

@@ -18,30 +18,30 @@ intersphinx_mapping = {}
 nitpicky = False
 default_role = None
 exclude_patterns = ['**/fidelity.md']
-suppress_warnings = ['myst.xref_missing', 'myst.header', 'misc.highlighting_failure']
+suppress_warnings = ['myst.xref_missing', 'myst.header', 'misc.highlighting_failure', 'ref.ref']  # to Ansible's own pages
 """
 INDEX = """
 .. toctree::
    :maxdepth: 1
    :caption: Guides:
 
-   guides/first-host
-   guides/change-and-restart
-   guides/networks
-   guides/adopt
-   guides/remove-and-prune
-   guides/bases
-   guides/roles-inside
-   guides/logs
-   guides/existing-repo
-   guides/awx
+   docs/guides/first-host
+   docs/guides/change-and-restart
+   docs/guides/networks
+   docs/guides/adopt
+   docs/guides/remove-and-prune
+   docs/guides/bases
+   docs/guides/roles-inside
+   docs/guides/logs
+   docs/guides/existing-repo
+   docs/guides/awx
 
 .. toctree::
    :maxdepth: 1
    :caption: In depth:
    :glob:
 
-   depth/*
+   docs/*
 """
 
 
@@ -66,10 +66,7 @@ def site() -> Counts:
     words = ["antsibull-docs", "sphinx-init", "--use-current", "--dest-dir", str(SITE), "--sphinx-theme", "alabaster", "--title", "cellblock.jails"]
     if kit.call(*words, "--project", "cellblock.jails", "--copyright", "cellblock.jails contributors", "cellblock.jails", quiet=True):
         return 0, 1, 0
-    for name, sources in (("guides", "docs/guides"), ("depth", "docs")):
-        (SITE / "rst" / name).mkdir()
-        for path in (TREE / sources).glob("*.md"):
-            shutil.copy2(path, SITE / "rst" / name)
+    shutil.copytree(TREE / "docs", SITE / "rst" / "docs")
     conf, index = SITE / "conf.py", SITE / "rst" / "index.rst"
     conf.write_text(conf.read_text() + SPHINX)
     index.write_text(index.read_text() + INDEX)

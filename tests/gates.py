@@ -195,7 +195,7 @@ class Gates(Kit):
 
 SLOW_SANITY = ("--test", "pylint", "--test", "validate-modules")
 ORDER = (
-    "ruff", "mypy", "changelog", "units", "acceptance", "playbooks", "integration", "molecule", "lint", "docs", "ansible_test",
+    "ruff", "mypy", "changelog", "units", "acceptance", "playbooks", "newcomer", "integration", "molecule", "lint", "docs", "ansible_test",
 )
 
 

@@ -48,15 +48,15 @@ def _of_host(host: str, results: Sequence[Mapping[str, Any]]) -> Iterator[Told]:
     for result in results:
         jails, failures = _mapping(result.get("jails")), _mapping(result.get("failures"))
         steps = [str(step) for step in _list(result.get("steps"))]
-        busy = any(_mapping(facts).get("did") for facts in jails.values())
+        did = {name: _did(_mapping(of_one)) for name, of_one in jails.items()}
+        busy = any(did.values())
         own = [step for step in steps if not any(step.startswith(f"{name}: ") for name in jails)]
         own = [step for step in own if not (busy and step.startswith("write /etc/"))]  # files that jails share
-        if own:
-            yield Told(host, HOST, "; ".join(own), "done")
-        for name, facts in jails.items():
-            facts = _mapping(facts)
-            if name not in failures and facts.get("did"):
-                yield Told(host, str(name), str(facts["did"]), "done")
+        yield from (Told(host, HOST, line, "done") for line in _parts(own))
+        for name, of_one in jails.items():
+            facts = _mapping(of_one)
+            if name not in failures and did[name]:
+                yield Told(host, str(name), did[name], "done")
             if name not in failures and facts.get("restart_waits"):
                 waits.append(Told(host, str(name), f"waits for a restart: {', '.join(map(str, _list(facts['restart_waits'])))}", "waits"))
         for name, why in failures.items():
@@ -66,6 +66,24 @@ def _of_host(host: str, results: Sequence[Mapping[str, Any]]) -> Iterator[Told]:
                 waits.append(Told(host, HOST, f"waits for a reboot: {what}", "waits"))
             waits += [Told(host, HOST, f"waits: {what}", "waits") for what in _list(part.get("waits"))]
     yield from dict.fromkeys(waits)
+
+
+def _did(facts: Mapping[str, Any]) -> str:
+    """What was done with a jail: as its module says, or from where to where it was upgraded."""
+    if "did" in facts or not facts.get("changed"):
+        return str(facts.get("did") or "")
+    ways = [str(facts[end]) for end in ("from", "to") if facts.get(end)]
+    return f"upgraded from {ways[0]} to {ways[1]}" if len(ways) == 2 else "changed"
+
+
+def _parts(steps: Sequence[str]) -> list[str]:
+    """Steps of the host on one line for each part that they begin with, such as ``storage: ``."""
+    found: dict[str, list[str]] = {}
+    for step in steps:
+        part, colon, rest = step.partition(": ")
+        named = bool(colon) and " " not in part and "/" not in part
+        found.setdefault(part if named else "", []).append(rest if named else step)
+    return [f"{part}: {'; '.join(words)}" if part else "; ".join(words) for part, words in found.items()]
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -84,7 +84,7 @@ def fresh_state() -> Dict[str, Any]:
                      "4": ["include 1", "include 2", "include 3", "path fuse unhide", "path zfs unhide"],
                      "5": ["include 1", "include 2", "include 3", "include 4", "path pf unhide"]},
         "sysctl": {"kern.osreldate": "1501000", "kern.osrelease": "15.1-RELEASE-p1", "kern.racct.enable": "0",
-                   "kern.features.vimage": "1", "kern.hostname": "jailhost1",
+                   "kern.features.vimage": "1", "kern.hostname": "jailhost1", "hw.ncpu": "4",
                    "net.inet.ip.forwarding": "0", "net.inet6.ip6.forwarding": "0", "net.link.bridge.pfil_member": "0", "net.fibs": "1",
                    "kern.boottime": "{ sec = 1795000000, usec = 0 } Tue Nov 17 02:26:40 2026",
                    "security.jail.jail_max_af_ips": "255", "security.jail.meta_maxbufsize": "4096",

@@ -133,10 +133,10 @@ def jail_list(
     boots = {name for name, mark in facts.items() if mark.get("boot", True)}
     declared = [name for name in given if name in boots]
     current = [name for name in before if name in boots]
-    first, then = (declared, current) if whole else (current, declared)
-    if whole:
-        first = [name for name in current if name not in declared] + declared
-    ours = list(dict.fromkeys([*first, *then]))
+    first = current
+    if whole and [name for name in current if name in declared] != declared:
+        first = [name for name in current if name not in declared]
+    ours = list(dict.fromkeys([*first, *declared]))
     ours += sorted(boots - set(ours))
     ours.sort(key=lambda name: int(str(facts[name].get("boot_order", 100))))
     if [name for name in before if name in known] == ours and not any(_too_early(name, before, facts) for name in ours):

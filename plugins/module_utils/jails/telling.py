@@ -33,15 +33,15 @@ def _moves(steps: List[str]) -> List[str]:
 
 
 def _details(change: Change) -> List[str]:
-    """The parameters that differ, and the steps that are no file of the host's."""
+    """The parameters that differ, or that waited for this restart, and the steps that are no file of the host's."""
     old, new = change.old, change.new
-    names: List[str] = []
+    names = set(map(str, change.note.get("names", ()))) if change.stops else set()
     if old is not None and new is not None:
-        names = sorted(name for name in {*old.params, *new.params} if old.params.get(name) != new.params.get(name))
+        names |= {name for name in {*old.params, *new.params} if old.params.get(name) != new.params.get(name)}
     told = [step.what for step in (*change.steps, *change.inside)]
     rest = [what for what in told if what not in ("start", "stop") and not what.startswith(("note its ", "change the running jail: "))]
     files = [what for what in rest if not (names and what.startswith("write /etc/jail.conf.d/"))]
-    return [*names, *files]
+    return [*sorted(names), *files]
 
 
 def _shortened(words: List[str]) -> str:

@@ -26,7 +26,7 @@ def rc(host: SimulatedHost, service: str = "") -> Dict[str, str]:
 def sysctl(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """sysctl(8)."""
     known = host.state["sysctl"]
-    known.setdefault("hw.ncpu", str(host.state.get("cpus", 4)))
+    known["hw.ncpu"] = str(host.state.get("cpus", 4))
     out, err, code = "", "", 0
     for word in [word for word in args if not word.startswith("-")]:
         name, equals, value = word.partition("=")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.cellblock.jails.plugins.plugin_utils import summary
@@ -45,6 +45,16 @@ def test_the_host_s_own_steps_and_loops_are_told_and_a_wait_once() -> None:
     ]
 
 
+def test_parts_of_the_host_have_a_line_each_and_upgrades_say_from_where_to_where() -> None:
+    host = {"steps": ["storage: create /usr/jails", "storage: set its mode", "settings: set jail_enable in /etc/rc.conf"], "storage": {}}
+    upgrade = {"steps": ["web: stop", "web: start"], "jails": {"web": {"changed": True, "from": "15.0", "to": "15.1"}, "db": {"changed": False}}}
+    assert shown(a=[host, upgrade]) == [
+        "a  (host)  storage: create /usr/jails; set its mode",
+        "a  (host)  settings: set jail_enable in /etc/rc.conf",
+        "a  web     upgraded from 15.0 to 15.1",
+    ]
+
+
 def test_a_jail_that_failed_did_nothing_else() -> None:
     run = {**jails(web={"did": "made and started"}, db={"did": "made and started"}), "failures": {"web": "jail web: did not start"}}
     told = summary.of_hosts({"jailhost1": run})
@@ -64,6 +74,7 @@ anything = st.recursive(
 )
 
 
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.dictionaries(st.text(), st.lists(anything)))
 def test_whatever_a_host_returns_speaks_to_no_terminal(results: dict[str, Any]) -> None:
     for line in shown(**results):
