@@ -140,11 +140,11 @@ def decide(request: Request, seen: Seen) -> Plan:
     taken |= set(rc_conf.values(seen.rc_text).get("cloned_interfaces", "").split())
     wanted = [_settled(replace(network, firewall=kind), had.get(network.name), taken, seen) for network in request.networks]
     named = {network.name for network in wanted} | set(request.absent)
-    kept = [network for name, network in had.items() if name not in named and not request.whole]
-    gone = [network for name, network in had.items() if name not in {one.name for one in [*wanted, *kept]}]
+    kept = [replace(network, firewall=kind) for name, network in had.items() if name not in named and not request.whole]
+    gone = [replace(network, firewall=kind) for name, network in had.items() if name not in {one.name for one in [*wanted, *kept]}]
     after = [*kept, *wanted]
     check_networks(after)
-    if any(network.firewall != kind for network in had.values()):
+    if any(network.firewall != kind and (network.nat or network.isolated) for network in had.values()):
         raise Refused(f"its networks use {'pf' if kind == 'ipfw' else 'ipfw'}", "firewall", "Take them away first, then declare them anew")
     made = Plan()
     moves: List[str] = []
