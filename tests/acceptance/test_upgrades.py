@@ -557,3 +557,21 @@ def test_a_new_major_version_tells_what_to_install_again(bases: Machine) -> None
         bases.write(path, 'USERLAND_VERSION="14.3-RELEASE"\n')
     bases.write(bases.path("var/db/pkg/local.sqlite"), "")
     assert upgrade(bases, check=True)["jails"]["cbweb"]["reinstall"] == ["nginx-1.26"]
+
+
+@pytest.mark.freebsd
+def test_a_file_with_flags_is_replaced_and_has_them_again(bases: Machine) -> None:
+    bases.jails([bases.web(root="thick", state="stopped")])
+    new = base_path(bases, NEXT, "sbin/init")
+    bases.run("chflags", "noschg", new)
+    try:
+        bases.run("sh", "-c", f"echo more >> {new} && chflags schg {new}")
+        upgrade(bases)
+        own = bases.path("sbin/init")
+        assert bases.run("sha256", "-q", own) == bases.run("sha256", "-q", new)
+        assert "schg" in bases.run("ls", "-lo", own)
+        back(bases)
+        assert bases.run("sha256", "-q", own) != bases.run("sha256", "-q", new) and "schg" in bases.run("ls", "-lo", own)
+    finally:
+        bases.run("chflags", "noschg", new)
+        bases.run("cp", "-p", base_path(bases, BASE, "sbin/init"), new)
