@@ -168,7 +168,7 @@ def test_a_clone_that_was_killed_on_its_way_is_whole_after_the_next_run(bases: M
             assert upgraded(bases) and bases.read(bases.path("etc/cb.conf")) == "one, mine\ntwo\nthree, new\n", at
         assert "cbweb" in bases.running() and "10.99.0.20/32" in bases.addresses(), at
         upgraded(bases)
-        bases.jails([], prune=True)
+        bases.jails([], prune=True, prune_share=100)
         at += 1 if isinstance(bases, Simulated) else 5
     assert at > 4
 
@@ -323,8 +323,30 @@ def test_newer_snapshots_and_bookmarks_survive_a_way_back(bases: Machine) -> Non
     assert not upgraded(bases) and "cbweb" in bases.running()
     aside = f"{dataset}:after-{NEXT}"
     assert f"{aside}@hourly" in bases.run("zfs", "list", "-H", "-r", "-t", "all", "-o", "name", str(bases.dataset))
-    bases.jails([], prune=True)
+    bases.jails([], prune=True, prune_share=100)
     bases.run("zfs", "destroy", "-r", aside)
+
+
+@pytest.mark.storage("zfs")
+def test_a_way_back_over_newer_snapshots_that_was_killed_is_finished(bases: Machine) -> None:
+    at, aside = 0, f"{bases.dataset}/cbweb:after-{NEXT}"
+    while True:
+        bases.jails([bases.web()])
+        upgrade(bases)
+        bases.run("zfs", "snapshot", f"{bases.dataset}/cbweb@hourly")
+        try:
+            bases.module("jail_upgrade", kill_at=at, state="rolled_back", **bases.storage)
+            ended = True
+        except Killed:
+            back(bases)
+            ended = False
+        assert not upgraded(bases) and "cbweb" in bases.running() and "10.99.0.20/32" in bases.addresses(), at
+        bases.jails([], prune=True, prune_share=100)
+        bases.run("zfs", "destroy", "-r", aside)
+        if ended:
+            break
+        at += 1 if isinstance(bases, Simulated) else 5
+    assert at > 4
 
 
 def test_killed_at_any_command_the_next_run_ends_it(bases: Machine) -> None:
@@ -347,7 +369,7 @@ def test_killed_at_any_command_the_next_run_ends_it(bases: Machine) -> None:
         assert info(bases)["upgrade"]["phase"] == "done"
         back(bases)
         assert not upgraded(bases) and "10.99.0.20/32" in bases.addresses()
-        bases.jails([], prune=True)
+        bases.jails([], prune=True, prune_share=100)
         at += 1 if isinstance(bases, Simulated) else 4
     assert at > 4
 
@@ -365,7 +387,7 @@ def test_a_way_back_that_was_killed_is_finished(bases: Machine) -> None:
         if info(bases)["upgrade"]["phase"] == "done":
             back(bases)
         assert not upgraded(bases) and "cbweb" in bases.running() and "10.99.0.20/32" in bases.addresses()
-        bases.jails([], prune=True)
+        bases.jails([], prune=True, prune_share=100)
         at += 1 if isinstance(bases, Simulated) else 4
 
 
@@ -456,7 +478,7 @@ def test_an_existing_jail_comes_to_a_release_by_as_many_installs_as_it_takes_whe
         except Killed:
             upgrade(bases, to="14.9-RELEASE")
         assert version(bases) == "14.9-RELEASE-p1" and "cbweb" in bases.running(), at
-        bases.jails([], prune=True)
+        bases.jails([], prune=True, prune_share=100)
         at += 1
     assert version(bases) == "14.9-RELEASE-p1"
 
@@ -509,7 +531,7 @@ def test_what_cannot_be_closed_and_serves_is_left_as_it_is(bases: Machine) -> No
             back(bases)
         assert not upgraded(bases) and "cbweb" in bases.running()
     finally:
-        bases.jails([], prune=True)
+        bases.jails([], prune=True, prune_share=100)
         bases.run("ifconfig", bases.interface, "inet", "10.99.0.20", "-alias")
 
 

@@ -14,7 +14,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import Inpu
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades import applying, marking, ways
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.cloning import MOST, Cut, Own
-from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.keeping import PREFIX, Keep
+from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.keeping import PREFIX, Keep, aside
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.merging import merge
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.model import FACT, LATEST, Request, Wish, order, too_new
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.observe import Sight, below
@@ -114,10 +114,9 @@ class Judge:
         own = Own.of(one.bases.old, Walk.of(self.host, one.root))
         if own.size > MOST:
             return one
-        aside = f"{dataset}:before-{one.keep.snapshot[len(PREFIX):]}"
-        taken = [name for name in self.sight.seen.datasets or {} if name == aside]
-        aside = f"{aside}-2" if taken else aside
-        return replace(one, cut=Cut(dataset, one.root, base, aside), keep=replace(one.keep, aside=aside, snapshot=""), carried=own.size)
+        name = f"{dataset}:before-{one.keep.snapshot[len(PREFIX):]}"
+        name = f"{name}-2" if name in (self.sight.seen.datasets or {}) else name
+        return replace(one, cut=Cut(dataset, one.root, base, name), keep=replace(one.keep, aside=name, snapshot=""), carried=own.size)
 
     def _own_root(self, name: str, root: str) -> Walk:
         walk = Walk.of(self.host, root)
@@ -153,7 +152,11 @@ class Judge:
         return Keep(root, tuple(datasets), next(one for one in names if one not in taken))
 
     def is_kept(self, keep: Keep) -> bool:
-        return keep.names()[0] in {*self.sight.datasets, *(self.sight.seen.datasets or {})} if keep.datasets else keep.root in self.sight.kept
+        """Whether what a jail was is there; its dataset may have been moved aside meanwhile."""
+        if not keep.datasets:
+            return keep.root in self.sight.kept
+        there = {*self.sight.datasets, *(self.sight.seen.datasets or {})}
+        return bool({keep.names()[0], f"{aside(keep.datasets[0], keep.snapshot)}@{keep.snapshot}"} & there)
 
     def _with_space(self, subject: Subject) -> Subject:
         """Refuse when there is no room for what is kept and what comes."""

@@ -15,6 +15,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.roots import BEFORE_UPGRADE
 
 SECOND = 10 ** 9  # nanoseconds
+PLACE = "cellblock:mountpoint"
 ASIDE = "aside"  # the state of a dataset that no jail is
 PREFIX = BEFORE_UPGRADE  # of our snapshots; what follows is what the jail was upgraded to
 
@@ -180,20 +181,31 @@ def _restore(host: Host, dataset: str, snapshot: str, below: List[str]) -> None:
 
 def _clone_back(host: Host, dataset: str, snapshot: str, away: str) -> None:
     """Let a clone of what was kept take a dataset's name and properties."""
-    own = local_properties(host, away)
     hide(host, away)
-    storage.clone(host, snapshot, dataset, own)
+    storage.clone(host, snapshot, dataset, local_properties(host, away))
 
 
 def local_properties(host: Host, dataset: str) -> Dict[str, str]:
-    """What was set on a dataset itself: a clone does not have it."""
+    """What was set on a dataset itself, before it was hidden too: a clone does not have it."""
+    own = _set_on(host, dataset)
+    if own.get("cellblock:state") == ASIDE:
+        own.pop("mountpoint", None)
+        place = own.pop(PLACE, None)
+        own.update({"cellblock:state": "ready", **({"mountpoint": place} if place else {})})
+    return own
+
+
+def _set_on(host: Host, dataset: str) -> Dict[str, str]:
     said = host.run(["zfs", "get", "-Hp", "-s", "local", "-o", "property,value", "all", dataset]).out
     return dict(line.split("\t", 1) for line in said.split("\n") if line.count("\t") == 1)
 
 
 def hide(host: Host, dataset: str) -> None:
-    """Let a dataset be mounted nowhere, and be no jail's."""
-    storage.set_properties(host, dataset, {"mountpoint": "none", "cellblock:state": ASIDE})
+    """Let a dataset be mounted nowhere, and be no jail's; where it was mounted by its own word is noted."""
+    own = _set_on(host, dataset)
+    if own.get("cellblock:state") != ASIDE:
+        place = {PLACE: own["mountpoint"]} if "mountpoint" in own else {}
+        storage.set_properties(host, dataset, {**place, "mountpoint": "none", "cellblock:state": ASIDE})
 
 
 def move_aside(host: Host, dataset: str, name: str) -> None:
@@ -212,7 +224,7 @@ def _come_back(host: Host, dataset: str, kept: str) -> None:
         if dataset in there:
             move_aside(host, dataset, failed)
         storage.rename_dataset(host, kept, dataset)
-    if local_properties(host, dataset).get("cellblock:state") == ASIDE:
+    if _set_on(host, dataset).get("cellblock:state") == ASIDE:
         storage.set_properties(host, dataset, {"cellblock:state": "ready"})
         storage.forget_properties(host, dataset, ["mountpoint"])
     host.ask(["zfs", "destroy", failed])

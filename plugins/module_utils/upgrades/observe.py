@@ -119,7 +119,7 @@ def look(host: Host, storage_path: str, dataset: Optional[str], names: Optional[
     plain = sorted({found.root(one) for one in wanted if found.dataset(one) is None and host.isdir(found.root(one))})
     if plain:
         found.free, found.sizes = _free(host, plain), _sizes(host, plain)
-        found.kept = frozenset(root for root in plain if host.isdir(beside(root, "before")))
+    found.kept = frozenset(root for root in map(found.root, wanted) if root and host.isdir(beside(root, "before")))
     running = [jid for jid, _pid, _command in outputs.processes(host.run(["ps", "ax", "-o", "jid,pid,command"]).out)]
     found.busy = frozenset(str(jid) for jid in running)
     return found
