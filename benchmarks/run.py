@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`make benchmark HOST=root@address[:port]`: what jails cost, beside the bare floor, as ratios.
 
-No-op and create of 1, 20 and 100 clone jails, beside a shell loop of ``zfs clone`` and ``jail -c`` and a bare Ansible ping; a
+No-op and create of 1, 20 and 100 clone jails, beside ``zfs clone`` and ``jail -c`` in a shell, one after another and four side by side
+by xargs(1), and beside a bare Ansible ping; a
 task in a jail through jexec, beside the same task on the host over plain ssh; and how much a jail that has booted holds.
 With ``--networks`` also what networks cost, by pf; with ``--upgrades`` how long thin jails are down for an upgrade, beside by hand.
 Needs ZFS, a base (``BASE``) in ``DATASET/basejails``, and a host without jails of its own.
@@ -14,11 +15,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from networks import Networks
 from upgrades import Upgrades
@@ -89,16 +91,20 @@ class Bench:
         where = {"storage_path": self.asked.path, "storage_dataset": self.asked.dataset, "prune": True, "prune_share": 100}
         return self.module("cellblock.jails.jails", {"jails": declared, **where})
 
-    def floor(self, number: int) -> float:
+    def floor(self, number: int, abreast: int = 1) -> float:
+        """The same jails by zfs(8) and jail(8) alone, one after another or so many side by side, which is the honest floor of ours."""
         snapshot = f"$(zfs list -Ht snapshot -o name -S createtxg {self.asked.dataset}/basejails/{self.asked.base} | head -1)"
-        start = "jail -c name=floor$i path={0}/floor$i mount.devfs persist exec.start='/bin/sh /etc/rc' >/dev/null"
-        begin = f"s={snapshot}; i=0; while [ $i -lt {number} ]; do i=$((i+1)); "
-        made = self.shell(f"{begin}zfs clone $s {self.asked.dataset}/floor$i; {start.format(self.asked.path)}; done")
+        start = f"jail -c name=floor% path={self.asked.path}/floor% mount.devfs persist exec.start='/bin/sh /etc/rc' >/dev/null"
+        made = self.shell(f'seq {number} | s={snapshot} xargs -P {abreast} -I % sh -c "zfs clone \\$s {self.asked.dataset}/floor% && {start}"')
         self.shell(
-            f"i=0; while [ $i -lt {number} ]; do i=$((i+1)); jail -r floor$i; umount {self.asked.path}/floor$i/dev; "
-            f"zfs destroy {self.asked.dataset}/floor$i; done"
+            f'seq {number} | xargs -P 4 -I % sh -c "jail -r floor%; umount {self.asked.path}/floor%/dev; zfs destroy {self.asked.dataset}/floor%"'
         )
         return made
+
+    def no_op(self, number: int) -> Tuple[float, float]:
+        """A run that changes nothing, and a bare module call: medians of five, in turns."""
+        idle, ping = zip(*((self.jails(number), self.module("ansible.builtin.ping", {})) for _turn in range(5)))
+        return statistics.median(idle), statistics.median(ping)
 
     def roots(self) -> Dict[str, int]:
         """Bytes that a jail of its own holds after its first boot: a clone, and a thin one."""
@@ -145,12 +151,12 @@ def main() -> None:
         bench = Bench(asked, Path(place))
         if not asked.force and bench.busy():
             raise SystemExit("This host has jails of its own; give --force to measure beside them.")
-        ping = min(bench.module("ansible.builtin.ping", {}) for _turn in range(3))
-        print(f"a bare module call: {ping:.2f} s\n{'jails':>6} {'create':>8} {'/ floor':>8} {'no-op':>8} {'/ ping':>8}")
+        print(f"{'jails':>6} {'create':>8} {'/ loop':>8} {'/ side by side':>15} {'no-op':>8} {'/ ping':>8}   goals: 1.15 side by side, 1.35 ping")
         for number in asked.sizes:
-            floor = bench.floor(number)
-            create, idle = bench.jails(number), bench.jails(number)
-            print(f"{number:>6} {create:>7.2f}s {create / floor:>8.2f} {idle:>7.2f}s {idle / ping:>8.2f}")
+            loop, abreast = bench.floor(number), bench.floor(number, 4)
+            create = bench.jails(number)
+            idle, ping = bench.no_op(number)
+            print(f"{number:>6} {create:>7.2f}s {create / loop:>8.2f} {create / abreast:>15.2f} {idle:>7.2f}s {idle / ping:>8.2f}", flush=True)
             bench.jails(0)
         print(f"a task through jexec / the same over plain ssh: {bench.jexec():.2f}")
         if asked.networks:

@@ -149,7 +149,8 @@ class Gates(Kit):
         parts = (("sanity", *SLOW_SANITY), ("sanity", *(word.replace("--test", "--skip-test") for word in SLOW_SANITY)))
         with copied() as tree, copied() as other, ThreadPoolExecutor(2) as pool:
             halves = list(pool.map(lambda part: self.by_ansible_test(part[0], *part[1]), zip((tree, other), parts)))
-            halves.append(self.by_ansible_test(tree, "units", "--python", "default", "tests/unit/plugins/module_utils/engine/test_spec.py"))
+            version = ".".join(map(str, newest_python()))
+            halves.append(self.by_ansible_test(tree, "units", "--python", version, "tests/unit/plugins/module_utils/engine/test_spec.py"))
         return sum(half[0] for half in halves), sum(half[1] for half in halves), 0
 
     def molecule(self) -> Counts:
@@ -165,6 +166,11 @@ class Gates(Kit):
     def fidelity(self) -> Counts:
         """Compare the simulated host with a real one."""
         return self.one("python", str(TREE / "tests" / "fidelity.py"), given_host(), "--save", str(TOP / "docs" / "fidelity.md"))
+
+    def benchmark(self) -> Counts:
+        """What a call that changes nothing costs beside a bare ping; run.py measures the rest, on a real host."""
+        need_unshare()
+        return self.one("python", str(TREE / "benchmarks" / "start.py"), *shlex.split(os.environ.get("CELLBLOCK_ARGS", "")))
 
     def lint(self) -> Counts:
         return self.one("ansible-lint", "--offline", "--profile", "production", "roles", "playbooks", "examples")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import List, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane
@@ -43,10 +44,8 @@ def _down_and_up(staying: Sequence[Lane]) -> List[Lane]:
 def _needs(scene: Scene, jail: Jail) -> Tuple[str, ...]:
     if jail.state == "absent":
         return tuple(other.name for other in scene.jails if _goes_before(scene, other, jail))
-    around = [
-        other.name for other in scene.jails
-        if other.state != "absent" and other.path and jail.path.startswith(f"{other.path}/") and other.name not in needs(jail)
-    ]
+    parents = set(accumulate(jail.path.split("/")[:-1], "{}/{}".format))
+    around = [other.name for other in scene.jails if other.path and other.path in parents and other.state != "absent" and other.name not in needs(jail)]
     return (*needs(jail), *around)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults, InputError
@@ -62,10 +63,16 @@ class Address:
         length: int = ip.max_prefixlen
         if slash:
             try:
-                length = ipaddress.ip_network(f"{'::' if ip.version == 6 else '0.0.0.0'}/{prefix}").prefixlen
+                length = _length(ip.version, prefix)
             except ValueError as error:
                 raise InputError(f"{prefix!r} is not a prefix length", where, f"0 to {ip.max_prefixlen}") from error
         return cls(str(ip), length, interface, fields.check("words of ifconfig", words.strip(), where))
+
+
+@lru_cache(maxsize=None)
+def _length(version: int, prefix: str) -> int:
+    """The length of a prefix, which may be written as a mask: jails share a few."""
+    return int(ipaddress.ip_network(f"{'::' if version == 6 else '0.0.0.0'}/{prefix}").prefixlen)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Set
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Entry, outermost
@@ -75,7 +76,7 @@ class Observed:
         """The kernel's __FreeBSD_version."""
         return int(self.sysctl.get("kern.osreldate", "0"))
 
-    @property
+    @cached_property
     def boot(self) -> str:
         """When the host booted, seconds since 1970; tells one life of the kernel from another."""
         found = re.search(r"sec = (\d+)", self.sysctl.get("kern.boottime", ""))

@@ -154,10 +154,8 @@ def own_addresses(definition: Definition) -> List[Address]:
 
 def has_address(interfaces: Mapping[str, outputs.Interface], address: Address, anywhere: bool = False) -> bool:
     """Whether an address is on its interface, or on any."""
-    for name, interface in interfaces.items():
-        if (anywhere or name == address.interface) and address.ip in {found.ip for found in interface.addresses}:
-            return True
-    return False
+    listed = [interface for name, interface in interfaces.items() if anywhere or name == address.interface]
+    return any(found.ip == address.ip for interface in listed for found in interface.addresses)
 
 
 def add_address(host: Host, address: Address) -> None:

@@ -26,6 +26,7 @@ class Scene:
     :param jails: the declared jails, and those that are pruned.
     :param marks: the facts of all marks of the host, by jail.
     :param warnings: what the operator should know; aspects add to it.
+    :param owners: the jails that bring each address, once somebody asked.
     """
 
     request: Request
@@ -33,6 +34,7 @@ class Scene:
     jails: Sequence[Jail]
     marks: Mapping[str, Mapping[str, Any]]
     warnings: List[str] = field(default_factory=list)
+    owners: Optional[Mapping[str, Sequence[str]]] = None
 
 
 @dataclass

@@ -121,22 +121,36 @@ def _addresses(definition: Definition, param: str) -> List[Address]:
     return [Address.parse(text, None, param) for text in definition.params.get(param, [])]
 
 
-def _others_own(change: Change) -> Dict[str, str]:
-    """Addresses that come and go with other jails of ours, and with which: as they are declared, else as they run."""
-    scene = change.scene
-    found: Dict[str, str] = {}
-    declared = {jail.name: jail for jail in scene.jails}
+def _owners(scene: Scene) -> Dict[str, List[str]]:
+    """Addresses that come and go with jails of ours, and with which: as they are declared, else as they run."""
+    found: Dict[str, List[str]] = {}
+    declared = {jail.name for jail in scene.jails}
     for name in scene.marks:
         running = scene.seen.running.get(name)
         if name not in declared and running is not None and running.get("vnet") != "new":
             shared = set(scene.marks[name].get("host_addresses", ()))
-            found.update((str(ip), name) for param in ADDRESSES for ip in running.get(param) or [] if str(ip) not in shared)
-    for jail in declared.values():
-        if jail.state != "absent" and jail.name != change.jail.name:
-            found.update((address.ip, jail.name) for address in jail.addresses if address.interface is not None)
-    found = {ip: name for ip, name in found.items() if name != change.jail.name}
+            for ip in (str(ip) for param in ADDRESSES for ip in running.get(param) or []):
+                if ip not in shared:
+                    found.setdefault(ip, []).append(name)
+    for jail in scene.jails:
+        for address in jail.addresses if jail.state != "absent" else ():
+            if address.interface is not None:
+                found.setdefault(address.ip, []).append(jail.name)
+    return found
+
+
+def _others_own(change: Change) -> Dict[str, str]:
+    """Which of its addresses come and go with another jail, and with which."""
+    scene = change.scene
+    if scene.owners is None:  # once for all jails
+        scene.owners = _owners(scene)
     mine = set() if change.old is None else set(change.old.meta.get("host_addresses", ()))
-    return {ip: name for ip, name in found.items() if ip not in mine}
+    found: Dict[str, str] = {}
+    for ip in {address.ip for address in change.jail.addresses} - mine:
+        others = [name for name in scene.owners.get(ip, ()) if name != change.jail.name]
+        if others:
+            found[ip] = others[-1]
+    return found
 
 
 def _hosts_own(scene: Scene, jail: Jail, old: Optional[Definition]) -> List[str]:
