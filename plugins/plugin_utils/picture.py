@@ -41,8 +41,7 @@ def draw(hosts: Mapping[str, Mapping[str, Any]], paint: Paint = plain) -> str:
         for number in shown
     ]
     boxes = [
-        box(_title(host, hosts[host]), [[row[number] for number in shown] for row in rows],
-             [COLUMNS[number] for number in shown], widths, paint)
+        box(_title(host, hosts[host]), [[row[number] for number in shown] for row in rows], [COLUMNS[number] for number in shown], widths, paint)
         for host, rows in tables.items()
     ]
     return "\n".join(line for box in boxes for line in box)

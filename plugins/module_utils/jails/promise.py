@@ -161,4 +161,3 @@ def _early(new: Definition, after: next_boot.Boot) -> Problem:
         if after.order.index(need) > after.order.index(new.name) and not after.parallel:
             return f"it boots before {need}, which it depends on", f"Put {need} before it in jail_list", False
     return None
-

@@ -105,4 +105,3 @@ class Cut:
                 applying.bring(new, bases.new, change, names)
         databases = {source for path, source in DATABASES.items() if path in own.there}
         applying.rebuild(host, root, sorted({*found.databases, *databases}))
-

@@ -119,11 +119,8 @@ class Request:
         """Check a module's options."""
         state = str(options["state"])
         given = options.get("jails")
-        wishes: Optional[Dict[str, Wish]] = None if given is None else {}
-        for one in given or ():
-            wish = _wish(options, {"name": one} if isinstance(one, str) else one)
-            assert wishes is not None
-            wishes[wish.name] = wish
+        found = [_wish(options, {"name": one} if isinstance(one, str) else one) for one in given or ()]
+        wishes: Optional[Dict[str, Wish]] = None if given is None else {wish.name: wish for wish in found}
         every = _wish(options, {"name": ""})
         if state == "upgraded" and any(wish.to is None for wish in (wishes or {"": every}).values()):
             raise InputError("what to upgrade to is missing", "to", "Give a base, a release, or latest")

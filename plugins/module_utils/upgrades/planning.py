@@ -187,4 +187,3 @@ def finished(planner: Planner, failed: Dict[str, CellblockError]) -> None:
         if one.outcome.down is not None:
             planner.told[one.name]["down"] = round(one.outcome.down, 1)
         planner.told[one.name]["outcome"] = "failed" if one.name in failed else "done"
-

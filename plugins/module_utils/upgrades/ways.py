@@ -163,5 +163,3 @@ class Packages(Way):
         major, minor = int(found.group(1)), int(found.group(2))
         processor = host.run(["uname", "-p"]).out.strip()
         return ["-o", f"ABI=FreeBSD:{major}:{processor}", "-o", f"OSVERSION={major * 100000 + minor * 1000}"]
-
-

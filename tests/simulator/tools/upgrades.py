@@ -49,7 +49,7 @@ def services_mkdb(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 @tool("freebsd-update")
 def freebsd_update(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """freebsd-update(8) -b -d: fetch, upgrade -r, install; ``updates`` of the state are the newest levels by release."""
-    given = {args[place]: args[place + 1] for place, word in enumerate(args) if word in ("-b", "-d", "-r", "--currently-running")}
+    given = {word: args[place + 1] for place, word in enumerate(args) if word in ("-b", "-d", "-r", "--currently-running")}
     root, workdir = given["-b"], host.real(given["-d"])
     pending = workdir / (hashlib.sha256(f"{root}\n".encode()).hexdigest() + "-install")
     newest = host.state.get("updates", {})
