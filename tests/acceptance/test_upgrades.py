@@ -295,6 +295,7 @@ def test_an_old_declaration_does_not_undo_it(bases: Machine) -> None:
 def test_an_older_base_and_one_that_is_not_there_are_refused(bases: Machine) -> None:
     bases.jails([bases.web()])
     assert "is not there" in failing(bases, to="nosuch")
+    assert "is not there yet" in upgrade(bases, check=True, to="nosuch")["warnings"][0]
     text = str(bases.read(base_path(bases, NEXT, "bin/freebsd-version")))
     try:
         bases.write(base_path(bases, NEXT, "bin/freebsd-version"), 'USERLAND_VERSION="99.0-RELEASE"\n')
@@ -598,3 +599,25 @@ def test_a_file_with_flags_is_replaced_and_has_them_again(bases: Machine) -> Non
     finally:
         bases.run("chflags", "noschg", new)
         bases.run("cp", "-p", base_path(bases, BASE, "sbin/init"), new)
+
+
+def test_a_boot_in_the_midst_of_it_starts_no_half_of_a_jail(bases: Machine) -> None:
+    if not isinstance(bases, Simulated):
+        pytest.skip("the host would have to boot")
+    bases.jails([bases.web()])
+    at, down = 0, 0
+    while True:
+        try:
+            upgrade(bases, kill_at=at)
+            break
+        except Killed:
+            bases.boot()
+            phase = str((info(bases)["upgrade"] or {}).get("phase"))
+            down += "cbweb" not in bases.running()
+            assert "cbweb" in bases.running() or phase in ("begun", "changed"), at
+            assert "cbweb" not in bases.running() or bases.read(bases.path("COPYRIGHT")) == "old\n" or phase in ("open", "done")
+        upgrade(bases)
+        assert upgraded(bases) and "cbweb" in bases.running()
+        back(bases)
+        at += 1
+    assert down > 2

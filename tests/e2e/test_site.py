@@ -155,8 +155,7 @@ def test_a_fleet_is_upgraded_in_waves_and_stops_at_the_first_that_fails(tmp_path
     for host in hosts:
         site.real("usr/jails/basejails/next/etc/login.conf", host).write_text("default:\\\n\t:path=/sbin /bin:\n")
     site.real(own).write_text("default:\\\n\t:path=/mine:\n")
-    said = site.play(*wish, "--diff", book="upgrade", ok=False)
-    assert "+\t:path=/sbin /bin:" in said
+    said = site.play(*wish, book="upgrade", ok=False)
     assert "/etc/login.conf" in said and "/bin" not in site.real(own, "two").read_text(), "the canary failed, the others were left alone"
     assert "/bin" in site.real("usr/jails/ldapserver/etc/login.conf").read_text()
     site.play(*wish, "-e", json.dumps({"jail_upgrade_merge": {"/etc/login.conf": "keep"}}), book="upgrade")

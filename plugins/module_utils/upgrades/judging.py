@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Set
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import Walk
@@ -31,6 +31,7 @@ class Judge:
 
     def __init__(self, host: Host, request: Request, sight: Sight, told: Dict[str, Dict[str, Any]]) -> None:
         self.host, self.request, self.sight, self.told = host, request, sight, told
+        self.missing: Set[str] = set()  # bases that an earlier task may make
 
     def stands_on(self, definition: Definition) -> Side:
         base = definition.meta.get("base")
@@ -50,6 +51,9 @@ class Judge:
                 raise Refused("it was made of no base, so nothing tells what of it is its own", where, "Give a release, or latest")
             return None if path == old.path else Side(to, path, self.sight.version(self.host, path))
         if definition.meta.get("root") in ("thin", "clone") or order(to) is None:
+            if self.request.check_mode:
+                self.missing.add(to)
+                return None
             raise InputError(f"base {to} is not there ({path})", where, "Make it with basejail")
         return None if old.version.partition("-p")[0] == to else Side(None, "", to)
 

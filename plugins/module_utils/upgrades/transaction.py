@@ -140,11 +140,11 @@ def _stop(host: Host, one: Subject) -> None:
     closing.stop(host, one.after if one.resumed is not None else one.before)
     if one.resumed is not None:
         runtime.clean_up(host, one.before)
+    note(host, marking.guarded(one.after if one.resumed is not None else one.before), one.noted(BEGUN, now()))
 
 
 def _back_up(host: Host, one: Subject) -> None:
-    if one.resumed is not None:  # what stands may be the new base's already
-        note(host, one.before, one.noted(BEGUN, now()))
+    note(host, one.before, one.noted(BEGUN, now()))
     if one.ran:
         runtime.start(host, one.before)
 
@@ -232,8 +232,8 @@ def _move(one: Subject) -> List[Step]:
         return []
     path = definitions.conf_path(one.name) if one.before.style == "jail_conf" else definitions.RC_CONF
     return [Step(
-        f"let it stand on {one.new}", lambda host: note(host, one.after, one.noted(CHANGED, now())),
-        lambda host: note(host, one.before, one.noted(BEGUN, now())), path,
+        f"let it stand on {one.new}", lambda host: note(host, marking.guarded(one.after), one.noted(CHANGED, now())),
+        lambda host: note(host, marking.guarded(one.before), one.noted(BEGUN, now())), path,
         marking.noting(one.before, None).conf(), marking.noting(one.after, None).conf(),
     )]
 
@@ -275,7 +275,7 @@ def backward(one: Subject, why: str) -> List[Step]:
     steps: List[Step] = []
     phase = (one.resumed or {}).get("phase")
     if phase != RESTORED:
-        steps.append(Step(f"take its upgrade to {one.new} back: {why}", lambda host: note(host, one.after, one.noted(BACK, now()))))
+        steps.append(Step(f"take its upgrade to {one.new} back: {why}", lambda host: note(host, marking.guarded(one.after), one.noted(BACK, now()))))
         steps += [_down(one, follower) for follower in one.followers]
         steps.append(Step("stop", lambda host: _stop_any(host, one), None, f"jail {one.name}", "running\n" if one.running else "", ""))
         if one.keep.wanted:
