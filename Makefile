@@ -2,7 +2,7 @@
 BUILD := $(CURDIR)/build
 PYTHON ?= python3
 
-.PHONY: tree quick units docs artifact newcomer test test-all acceptance integration molecule fidelity benchmark
+.PHONY: tree quick units docs artifact changelog newcomer test test-all acceptance integration molecule fidelity benchmark
 tree:
 	@$(PYTHON) tests/gates.py tree
 
@@ -18,9 +18,12 @@ units:
 docs:
 	@$(PYTHON) tests/gates.py docs lint site
 
-# The archive that is published, and a newcomer who tries it: make newcomer CASES="-k guides"
+# The archive that is published, its CHANGELOG.rst from the fragments, and a newcomer who tries it: make newcomer CASES="-k guides"
 artifact:
 	@$(PYTHON) tests/gates.py artifact
+
+changelog:
+	@$(PYTHON) tests/gates.py release
 
 newcomer:
 	@CELLBLOCK_CASES="$(CASES)" $(PYTHON) tests/gates.py newcomer

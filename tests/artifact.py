@@ -45,15 +45,31 @@ INDEX = """
 """
 
 
+def release(kit: Kit, tree: Path) -> str:
+    """Write a tree's CHANGELOG.rst from its fragments, unless its version was released; the version."""
+    found = re.search(r"(?m)^version: (\S+)", (tree / "galaxy.yml").read_text())
+    assert found is not None
+    version = found.group(1)
+    if f"  {version}:\n" not in (tree / "changelogs" / "changelog.yaml").read_text():
+        words = ["antsibull-changelog", "release", "--version", version, "--date", "2026-11-27"]
+        assert kit.call(*words, where=tree, quiet=True) == 0
+    return version
+
+
+def write_changelog(kit: Kit) -> Counts:
+    """Bring CHANGELOG.rst of the checkout to what its fragments say."""
+    with copied() as tree:
+        release(kit, tree)
+        shutil.copy2(tree / "CHANGELOG.rst", TOP)
+    return 1, 0, 0
+
+
 def build(kit: Kit) -> Path:
-    """The archive, in build/dist."""
-    version = re.search(r"(?m)^version: (\S+)", (TREE / "galaxy.yml").read_text())
-    assert version is not None
+    """The archive, in build/dist, with the changelog of its version."""
     place = BUILD / "dist"
     shutil.rmtree(place, ignore_errors=True)
     with copied() as tree:
-        if not (tree / "CHANGELOG.rst").exists():
-            assert kit.call("antsibull-changelog", "release", "--version", version.group(1), "--date", "2026-11-27", where=tree, quiet=True) == 0
+        release(kit, tree)
         assert kit.call("ansible-galaxy", "collection", "build", "--output-path", str(place), where=tree, quiet=True) == 0
     return next(place.glob("*.tar.gz"))
 

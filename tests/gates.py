@@ -187,6 +187,10 @@ class Gates(Kit):
         print(artifact.build(self))
         return 1, 0, 0
 
+    def release(self) -> Counts:
+        """CHANGELOG.rst of the checkout, from the fragments."""
+        return artifact.write_changelog(self)
+
     def newcomer(self) -> Counts:
         """The guides and the first hours, from the built archive, with the oldest and the newest ansible-core that are supported."""
         need_unshare()
