@@ -140,3 +140,15 @@ def test_listeners_are_the_same_where_sockstat_knows_no_json(tmp_path: Path) -> 
     assert {one["program"] for one in told["open"]} == {"rpcbind", "nfsd", "kernel"}
     machine.sim.state["sysctl"]["kern.osreldate"] = "1400097"
     assert machine.module("listeners_info") == told
+
+
+def test_faults_of_all_parts_of_a_host_are_told_at_once(machine: Machine) -> None:
+    with pytest.raises(Failed) as caught:
+        machine.module("host", settings={"fibs": 0}, services={"addresses": ["10.99.99.99"]})
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == ["fibs", "addresses"]
+    with pytest.raises(Failed) as caught:
+        machine.module("host", networks={"networks": [{"name": "9bad"}, {"name": "lan", "ip4": "10.1.0.300/24"}]})
+    assert [line.partition(":")[0] for line in str(caught.value).splitlines()] == ["network 9bad", "network lan, ip4"]
+    with pytest.raises(Failed) as caught:
+        machine.module("basejails", basejails=[{"name": "a b"}, {"name": "x", "sets": ["a/b"]}], **machine.storage)
+    assert len(str(caught.value).splitlines()) == 2

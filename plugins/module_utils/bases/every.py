@@ -13,7 +13,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.bases.observe impo
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.options import BASE, HOST
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, HostError, InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Faults, HostError, InputError
 
 
 def bases_from(options: Mapping[str, Any]) -> List[Base]:
@@ -22,13 +22,16 @@ def bases_from(options: Mapping[str, Any]) -> List[Base]:
     :raises InputError: for what cannot be, with the name of its base.
     """
     found: List[Base] = []
+    faults = Faults()
     for given in options["basejails"]:
-        try:
-            found.append(Base.from_options({**{name: given[name] for name in BASE}, **{name: options[name] for name in HOST}}))
-        except InputError as error:
-            raise InputError(error.what, f"base {given['name']}, {error.where}", error.fix) from error
-        if found[-1].name in [base.name for base in found[:-1]]:
-            raise InputError("it is declared twice", f"base {given['name']}", "Declare each base once")
+        with faults:
+            try:
+                found.append(Base.from_options({**{name: given[name] for name in BASE}, **{name: options[name] for name in HOST}}))
+            except InputError as error:
+                raise InputError(error.what, f"base {given['name']}, {error.where}", error.fix) from error
+            if found[-1].name in [base.name for base in found[:-1]]:
+                raise InputError("it is declared twice", f"base {given['name']}", "Declare each base once")
+    faults.tell()
     return found
 
 
@@ -37,14 +40,17 @@ def plan(host: Host, bases: Sequence[Base], check_mode: bool) -> Plan:
 
     :raises CellblockError: what is asked for cannot be; nothing has been touched.
     """
-    made, common = Plan(), Common(host)
+    made, common, faults = Plan(), Common(host), Faults()
     told_of: Dict[str, Dict[str, Any]] = {}
     coming: Dict[str, str] = {}
     for base in bases:
+        part = None
         try:
-            part = planning.plan(host, base, check_mode, common, coming)
+            with faults:
+                part = planning.plan(host, base, check_mode, common, coming)
         except HostError as error:
             made.refused[base.name] = error
+        if part is None:
             continue
         needed = coming.get(base.directory or "")
         made.lanes.append(Lane(base.name, part.before, [needed] if needed else []))
@@ -52,6 +58,7 @@ def plan(host: Host, bases: Sequence[Base], check_mode: bool) -> Plan:
         told_of[base.name] = {**part.facts["base"], "changed": bool(part.before)}
         if part.before:
             coming[base.path] = base.name
+    faults.tell()
     made.facts = {"basejails": told_of}
     return made
 

@@ -9,6 +9,7 @@ from typing import Callable, Dict, Mapping, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, Step
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults
 
 
 class Foreseen(Host):
@@ -34,11 +35,16 @@ def one_after_another(host: Host, planners: Mapping[str, Callable[[Host], Plan]]
     :param planners: in order, each the planner of a plan of the host as a whole, without lanes.
     :raises CellblockError: one of them cannot be had; nothing has been touched.
     """
-    seen, made = Foreseen(host), Plan()
+    seen, made, faults = Foreseen(host), Plan(), Faults()
     for name, planner in planners.items():
-        part = planner(seen)
+        part: Optional[Plan] = None
+        with faults:
+            part = planner(seen)
+        if part is None:
+            continue
         seen.expect(part.before)
         made.lanes.append(Lane(name, part.before, [lane.name for lane in made.lanes]))
         made.warnings += part.warnings
         made.facts[name] = {"changed": bool(part.before), **part.facts}
+    faults.tell()
     return made

@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Set
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step, write_step
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError, Refused
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import CONF_DIR, rc_groups, read_mark
 from ansible_collections.cellblock.jails.plugins.module_utils.networks import firewall, guard, ipfw, ipfw_host, pf
@@ -60,7 +60,9 @@ class Request:
     def from_options(cls, options: Mapping[str, Any]) -> Request:
         """Check a module's options."""
         given = [one for one in options["networks"] if one.get("state") != "absent"]
-        found = [replace(network_from(one), fleet=str(options.get("fleet") or "")) for one in given]
+        faults = Faults()
+        found = faults.each(given, lambda one: replace(network_from(one), fleet=str(options.get("fleet") or "")))
+        faults.tell()
         names = [network.name for network in found]
         absent = [str(one["name"]) for one in options["networks"] if one.get("state") == "absent"]
         twice = sorted({name for name in [*names, *absent] if [*names, *absent].count(name) > 1})

@@ -10,7 +10,7 @@ from typing import Any, Callable, Dict, Mapping
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.foresight import one_after_another
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, HostError
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Faults, HostError
 
 
 def plan(host: Host, options: Mapping[str, Any], check_mode: bool) -> Plan:
@@ -18,8 +18,10 @@ def plan(host: Host, options: Mapping[str, Any], check_mode: bool) -> Plan:
 
     :raises CellblockError: a part cannot be had; nothing has been touched.
     """
-    given = {name: _planner(name, options[name]) for name in ("storage", "settings", "devfs_rulesets", "services", "networks")
-             if options.get(name) is not None}
+    faults = Faults()
+    asked = [name for name in ("storage", "settings", "devfs_rulesets", "services", "networks") if options.get(name) is not None]
+    given = dict(faults.each(asked, lambda name: (name, _planner(name, options[name]))))
+    faults.tell()
     made = one_after_another(host, given)
     made.facts["reboot"] = [what for name in given for what in made.facts[name].get("reboot", ())]
     if options.get("listeners") is not None and (check_mode or not any(lane.steps for lane in made.lanes)):
