@@ -246,6 +246,25 @@ def test_an_uplink_with_an_address_is_not_moved_over_the_connection(net: Machine
     net.write("/etc/rc.conf", (net.read("/etc/rc.conf") or "").replace('ifconfig_rl0="up"\n', 'ifconfig_rl0="inet 10.10.10.10/24"\n'))
 
 
+def test_a_network_that_carries_the_connection_goes_at_boot(net: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    if net.real:
+        pytest.skip("seen by the boot cases of real hosts")
+    kept, office = net.read("/etc/rc.conf"), {"name": "cblan", "uplink": "rl0", "ip4": "10.10.10.10/24"}
+    networks(net, office, at_boot=True)
+    net.boot()
+    bridge = networks(net, office)["networks"]["cblan"]["device"]
+    monkeypatch.setenv("SSH_CONNECTION", "192.0.2.9 40000 10.10.10.10 22")
+    for options in ({"prune": True}, {"networks": [{**office, "ip4": "10.10.10.11/24"}]}):
+        with pytest.raises(Failed, match="this very connection"):
+            net.module("jail_networks", **options)
+    told = networks(net, prune=True, at_boot=True)
+    assert told["reboot"] == [f"{bridge} goes"] and "10.10.10.10" in net.run("ifconfig", bridge)
+    assert 'ifconfig_rl0="inet 10.10.10.10/24"' in (net.read("/etc/rc.conf") or "")
+    net.boot()
+    assert "10.10.10.10" in net.run("ifconfig", "rl0") and bridge not in net.run("ifconfig", "-l").split()
+    net.write("/etc/rc.conf", kept or "")
+
+
 WRONG: List[Any] = [
     ({"join": {"ip4": "10.1.2.3"}}, "not in"), ({"join": {"ip4": "10.99.7.1"}}, "host's own"), ({"join": {"name": "nowhere"}}, "no network"),
     ({"join": {"ip4": "10.99.7.20/16"}}, "another prefix"), ({"join": {"mac": "01:00:00:00:00:01"}}, "group"),

@@ -80,3 +80,23 @@ def _check_uplink(network: Network, at_boot: bool, links: Mapping[str, Link], wh
         "Give the network all of these addresses (ip4, ip6), with at_boot: true they move when the host boots next" if not moving
         else "Set at_boot: true, it moves when the host boots next; or move it by hand from the console",
     )
+
+
+def cut_by(had: Mapping[str, Network], after: Sequence[Network], session: Sequence[str], at_boot: bool) -> Set[str]:
+    """The networks whose address is that of the connection by which they would be taken away, or be given another: at the next boot.
+
+    :param session: client, its port, host, its port; empty at a console.
+    """
+    stay = {text.partition("/")[0] for network in after for text in (network.ip4, network.ip6) if text}
+    found: Set[str] = set()
+    for name, network in had.items():
+        lost = {text.partition("/")[0] for text in (network.ip4, network.ip6) if text} - stay
+        if len(session) == 4 and session[2] in lost:
+            still = name in {one.name for one in after}
+            if still or not at_boot:
+                raise Refused(
+                    f"{session[2]} is the address of this very connection, which would be cut", f"network {name}",
+                    "Do it from the console" if still else "Set at_boot: true, it goes when the host boots next; or do it from the console",
+                )
+            found.add(name)
+    return found

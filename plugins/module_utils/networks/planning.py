@@ -15,7 +15,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faul
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import CONF_DIR, rc_groups, read_mark
 from ansible_collections.cellblock.jails.plugins.module_utils.networks import firewall, guard, ipfw, ipfw_host, pf
-from ansible_collections.cellblock.jails.plugins.module_utils.networks.checks import check_host
+from ansible_collections.cellblock.jails.plugins.module_utils.networks.checks import check_host, cut_by
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.join import joins_of
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.links import Link, links
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.live import live
@@ -156,8 +156,9 @@ def decide(request: Request, seen: Seen) -> Plan:
         if seen.users.get(network.name):
             raise Refused(f"jails {', '.join(seen.users[network.name])} are in it", f"network {network.name}", "Let them leave it first")
     made.before += write_step(RC_CONF, seen.rc_text or None, _rc_text(seen, had, after, gone), f"set networks in {RC_CONF}")
+    cut = cut_by(had, after, seen.guard.session, request.at_boot)
     for network in gone:
-        made.before += live(network, None, seen.links)
+        made.before += live(network, None, seen.links) if network.name not in cut else []
     for network in wanted:
         if network.name not in moves:
             made.before += live(had.get(network.name), network, seen.links)
@@ -169,6 +170,7 @@ def decide(request: Request, seen: Seen) -> Plan:
         if any(network.nat for network in after) or request.manage:
             made.before += guard.steps(request.manage, request.patience, seen.pf_conf, seen.firewall, seen.guard, made)
     made.facts["reboot"] = [f"the address of {network.uplink} moves to {network.bridge}" for network in wanted if network.name in moves]
+    made.facts["reboot"] += [f"{network.device} goes" for network in gone if network.name in cut]
     made.facts["networks"] = {network.name: {"device": network.device, "subnet": network.net4 or network.net6, "via": network.via} for network in after}
     return made
 
@@ -231,6 +233,9 @@ def _rc_text(seen: Seen, had: Mapping[str, Network], after: Sequence[Network], g
     for network in gone:
         if network.vlan:
             changes[f"ifconfig_{network.uplink}_{network.vlan}"] = None
+        elif network.uplink and found.get(f"ifconfig_{network.uplink}") == "up":  # the host's address goes back
+            changes.update({f"ifconfig_{network.uplink}": f"inet {network.ip4}"} if network.ip4 else {})
+            changes.update({f"ifconfig_{network.uplink}_ipv6": f"inet6 {network.ip6}"} if network.ip6 else {})
     text = rc_conf.edit(text, changes)
     for network in after:
         text = _put(text, had.get(network.name), network)

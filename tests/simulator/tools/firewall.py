@@ -188,6 +188,8 @@ def boot(host: SimulatedHost, variables: Mapping[str, str]) -> None:
     for name in variables.get("cloned_interfaces", "").split():
         host.run(["ifconfig", name, "create"])
     for name in list(host.state["interfaces"]):
+        if f"ifconfig_{name.replace('.', '_')}" in variables:
+            host.state["interfaces"][name].clear()
         for key in (f"ifconfig_{name.replace('.', '_')}", f"ifconfig_{name.replace('.', '_')}_ipv6"):
             for words in re.split(r"(?=\baddm\b|\binet6?\b|\bmtu\b)|(?<= )(?=up$)", variables.get(key, "").replace(" auto_linklocal", "")):
                 if words.strip():
