@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
+
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.merge3 import merge3
 
 from .machine import BASE, Failed, Killed, Machine, Remote, Simulated
 from .test_networks import LAN, clean, member, networks
@@ -621,3 +624,47 @@ def test_a_boot_in_the_midst_of_it_starts_no_half_of_a_jail(bases: Machine) -> N
         back(bases)
         at += 1
     assert down > 2
+
+
+def edited(chance: random.Random, side: str) -> str:
+    """A text of lines that are all different, some of them changed, added or taken away."""
+    lines = []
+    for number in range(12):
+        what = chance.random()
+        lines += [f"{number}\n"] if what < 0.8 else [f"{side} {number}\n"] if what < 0.88 else [f"{number}\n", f"{side} more\n"] if what < 0.94 else []
+    return "".join(lines)
+
+
+@pytest.mark.freebsd
+def test_texts_are_merged_as_the_hosts_own_diff3_does(machine: Machine) -> None:
+    chance = random.Random(13)
+    old = "".join(f"{number}\n" for number in range(12))
+    cases = [(edited(chance, "mine"), edited(chance, "new")) for _case in range(60)]
+    script = "cd $(mktemp -d)\n"
+    for ours, new in cases:
+        for name, text in (("ours", ours), ("old", old), ("new", new)):
+            script += f"cat > {name} <<'END'\n{text}END\n"
+        script += "diff3 -E -m ours old new; echo \"=== $?\"\n"
+    answers = machine.run("sh", "-s", stdin=script).split("=== ")
+    answers = [f"{code.partition(chr(10))[0]}:{text}" for code, text in zip(answers[1:], [answers[0], *(one.partition("\n")[2] for one in answers[1:])])]
+    for (ours, new), answer in zip(cases, answers):
+        code, _colon, text = answer.partition(":")
+        merged = merge3(old, new, ours)
+        assert bool(merged.hunks) == (code == "1"), (ours, new, answer)
+        assert merged.hunks or merged.text == text, (ours, new, answer)
+
+
+def test_a_jail_of_a_base_from_source_comes_to_one_that_was_installed_beside_it(bases: Machine) -> None:
+    if not isinstance(bases, Simulated):
+        pytest.skip("a world has to be built first")
+    newvers = "/usr/src/sys/conf/newvers.sh"
+    bases.write(newvers, 'REVISION="15.1"\nBRANCH="RELEASE-p1"\n')
+    bases.module("basejail", name="world1", source="src", **bases.storage)
+    bases.jails([bases.web(base="world1", root="thick"), bases.db(base="world1")])
+    bases.write(newvers, 'REVISION="15.1"\nBRANCH="RELEASE-p7"\n')
+    bases.module("basejail", name="world2", source="src", **bases.storage)
+    upgrade(bases, to="world2")
+    assert version(bases) == "15.1-RELEASE-p7" and set(bases.running()) == {"cbweb", "cbdb"}
+    bases.jails([], prune=True, prune_share=100)
+    for name in ("world1", "world2"):
+        bases.module("basejail", name=name, state="absent", **bases.storage)

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 import threading
@@ -80,19 +79,24 @@ class Walk(Tree):
         except (FileNotFoundError, UnsafePath):
             return None
 
-    def digest(self, path: str) -> str:
-        """A file's content, in short."""
-        found = hashlib.sha256()
+    def same(self, other: Walk, path: str) -> bool:
+        """Whether a file's content is the same as that of another tree's."""
+        with self._reading(path) as one, other._reading(path) as two:
+            while True:
+                piece, again = os.read(one, PIECE), os.read(two, PIECE)
+                if piece != again:
+                    return False
+                if not piece:
+                    return True
+
+    @contextlib.contextmanager
+    def _reading(self, path: str) -> Iterator[int]:
         with self._parent(path) as (parent, name):
             handle = os.open(name, READ, dir_fd=parent)
-            try:
-                while True:
-                    piece = os.read(handle, PIECE)
-                    if not piece:
-                        return found.hexdigest()
-                    found.update(piece)
-            finally:
-                os.close(handle)
+        try:
+            yield handle
+        finally:
+            os.close(handle)
 
     def bring(self, source: Walk, path: str, stamp: Stamp, names: Dict[Tuple[int, int], str]) -> None:
         """Put what another tree has at a path into the same place of this one, whole or not at all.
@@ -207,9 +211,7 @@ def _survey(handle: int, where: str, device: int, enters: Callable[[str], bool])
 
 def _copy(source: Walk, path: str, stamp: Stamp, parent: int, new: str) -> None:
     """Copy a file of another tree: content, owners, mode, time."""
-    with source._parent(path) as (place, name):
-        reading = os.open(name, READ, dir_fd=place)
-    try:
+    with source._reading(path) as reading:
         writing = os.open(new, MADE, 0o600, dir_fd=parent)
         try:
             while True:
@@ -224,8 +226,6 @@ def _copy(source: Walk, path: str, stamp: Stamp, parent: int, new: str) -> None:
             os.utime(writing, ns=(stamp.mtime, stamp.mtime))
         finally:
             os.close(writing)
-    finally:
-        os.close(reading)
 
 
 def _set_flags(parent: int, name: str, flags: int) -> None:

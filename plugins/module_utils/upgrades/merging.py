@@ -92,7 +92,7 @@ class Bases:
     def compare(cls, old: Walk, new: Walk, was: Stamps, now: Stamps) -> Bases:
         """Find where they differ."""
         names = sorted({*was, *now})
-        differing = tuple(path for path in names if not _alike(was.get(path), now.get(path), old, new, path, True))
+        differing = tuple(path for path in names if not _alike(was.get(path), now.get(path), old, new, path, shaped=True))
         return cls(old, new, was, now, differing)
 
 
@@ -149,9 +149,9 @@ class _Path:
             return self._shape(own, new)
         if self._is_old():
             return self._take()
-        if _alike(own, new, self.ours, self.bases.new, self.path, False):
+        if _alike(own, new, self.ours, self.bases.new, self.path):
             return self._shape(own, new)
-        if old is not None and _alike(old, new, self.bases.old, self.bases.new, self.path, False):
+        if old is not None and _alike(old, new, self.bases.old, self.bases.new, self.path):
             return self._shape(own, new)  # only mode or owners differ
         return self._both(old, new, own)
 
@@ -160,7 +160,7 @@ class _Path:
         return self.new is not None
 
     def _is_old(self) -> bool:
-        return self.old is not None and _alike(self.own, self.old, self.ours, self.bases.old, self.path, False)
+        return self.old is not None and _alike(self.own, self.old, self.ours, self.bases.old, self.path, quick=True)
 
     def _take(self) -> Change:
         stamp = self.new or Stamp("other")
@@ -217,10 +217,13 @@ def _shaped(old: Stamp, new: Stamp, own: Stamp) -> Tuple[int, int, int]:
     return mode, uid, gid
 
 
-def _alike(one: Optional[Stamp], other: Optional[Stamp], tree: Walk, another: Walk, path: str, shaped: bool) -> bool:
+def _alike(
+    one: Optional[Stamp], other: Optional[Stamp], tree: Walk, another: Walk, path: str, shaped: bool = False, quick: bool = False
+) -> bool:
     """Whether the same is at a path of two trees.
 
     :param shaped: whether mode and owners count.
+    :param quick: whether one was copied from the other, so that size and time tell; two releases may have them alike.
     """
     if one is None or other is None or one.kind != other.kind:
         return one is other
@@ -232,8 +235,8 @@ def _alike(one: Optional[Stamp], other: Optional[Stamp], tree: Walk, another: Wa
         return True
     if one.size != other.size:
         return False
-    quick = one.mtime == other.mtime and "/" in path and not path.startswith(("etc/", "var/", "root/"))
-    return quick or tree.digest(path) == another.digest(path)
+    untouched = quick and one.mtime == other.mtime and "/" in path and not path.startswith(("etc/", "var/", "root/"))
+    return untouched or tree.same(another, path)
 
 
 def resolved(changes: Sequence[Change]) -> Dict[str, str]:

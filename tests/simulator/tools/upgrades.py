@@ -1,11 +1,14 @@
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What upgrades ask: df(1), nc(1), cap_mkdb(1), services_mkdb(8), freebsd-update(8), pkg(8)."""
+"""What upgrades ask: df(1), nc(1), cap_mkdb(1), services_mkdb(8), make(1), freebsd-update(8), pkg(8)."""
 
 from __future__ import annotations
 
 import hashlib
+import io
+import re
+import tarfile
 from pathlib import Path
 from typing import List, Tuple
 
@@ -43,6 +46,19 @@ def cap_mkdb(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 def services_mkdb(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """services_mkdb(8) -o."""
     _made(host.real(args[args.index("-o") + 1]), host.real(args[-1]).read_text())
+    return 0, "", ""
+
+
+@tool("make")
+def make(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """make(1) -C SOURCE installworld and distribution: what a base set has, at the source's patch level."""
+    from ..fresh import base_set
+
+    text = host.real(f"{args[args.index('-C') + 1]}/sys/conf/newvers.sh").read_text()
+    found = dict(re.findall(r'^(REVISION|BRANCH)="([^"]+)"', text, re.MULTILINE))
+    root = next(word.partition("=")[2] for word in args if word.startswith("DESTDIR="))
+    with tarfile.open(fileobj=io.BytesIO(base_set(f"{found['REVISION']}-{found['BRANCH']}"))) as archive:
+        archive.extractall(host.real(root), filter="tar")
     return 0, "", ""
 
 
