@@ -48,7 +48,7 @@ integration:
 molecule:
 	@CELLBLOCK_SCENARIOS="$(SCENARIOS)" $(PYTHON) tests/gates.py molecule
 
-# Where a real host answers otherwise than the simulated one, written to docs/fidelity.md.
+# Where a real host answers otherwise than the simulated one, written to docs/fidelity, a page for each release.
 fidelity:
 	@CELLBLOCK_HOST="$(HOST)" $(PYTHON) tests/gates.py fidelity
 

@@ -17,7 +17,7 @@ extensions = ['sphinx_antsibull_ext', 'myst_parser']
 intersphinx_mapping = {}
 nitpicky = False
 default_role = None
-exclude_patterns = ['**/fidelity.md']
+exclude_patterns = ['**/fidelity/*.md']
 suppress_warnings = ['myst.xref_missing', 'myst.header', 'misc.highlighting_failure', 'ref.ref']  # to Ansible's own pages
 """
 INDEX = """

@@ -4,7 +4,8 @@
 """Where the simulated host and a real one differ: the same commands on both, in the same order.
 
 ``fidelity.py root@address[:port]`` asks a FreeBSD host the captured commands that can be repeated, and those that show
-what the simulator assumes. It works in a pool of its own on a file (or below ``--pool``), and leaves the host as it was.
+what the simulator assumes. It works in a pool of its own on a file (or below ``--pool``), and leaves the host as it was, also
+when it is cut. Where the host vanished meanwhile, a note on it tells the next run what to take away first.
 It exits with 0 when all differences are known, 1 when some are not, 2 when it will not touch the host.
 """
 
@@ -15,6 +16,7 @@ import datetime
 import difflib
 import json
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,7 @@ from ansible_collections.cellblock.jails.tests.simulator.core import KERNEL
 from ansible_collections.cellblock.jails.tests.simulator.sides import Names, Real, Side, Simulated, take
 
 HOME = "/var/tmp/cellblock-fidelity"
+NOTE = f"{HOME}/note.json"
 POOL = "cellblock_fidelity"
 NAMES = {"t1", "v1", "noip", "bad", "1a", "12", "a", "a b", "x1", "x2", "dead", "held", "linked", "full", "fidelity1", "fidelity2", "f1", "f2", "f3"}
 ADDRESSES = [f"127.0.1.{last}" for last in (1, 2, 3, 4, 5, 7, 9)] + ["127.0.5.5", "fd00::7", "fd00::8"]
@@ -44,6 +47,15 @@ SYSCTLS = (
 MODULES = ("if_epair", "if_bridge", "bridgestp", "nullfs", "tmpfs", "fdescfs", "procfs", "pseudofs")
 # Differences that are known, each with the reason why they may stay; by the command.
 ACCEPTED: Dict[str, str] = {}
+
+
+# Files of the host's own places that the commands write, where they are not there.
+WRITTEN = sorted({
+    path for path in [
+        *(path for path, _text in replay.WRITES.values()),
+        *(shlex.split(step.line)[1] for one in ASSUMPTIONS for step in one.steps if step.line.startswith("tee ")),
+    ] if path.startswith("/etc/") and path != "/etc/jail.conf"
+})
 
 
 class Refused(Exception):
@@ -76,6 +88,7 @@ class Guest:
         self.place, self.dataset, self.own_pool = f"{HOME}/jails", pool or POOL, not pool
         self.side = Real(shell, HOME, Names({}))
         self.before: Dict[str, Any] = {}
+        self.absent: List[str] = []
         self.zfs = True
 
     def ask(self, *argv: str, stdin: str = "") -> Answer:
@@ -104,6 +117,34 @@ class Guest:
         if self.zfs and self.ask("zfs", "list", "-H", "-o", "name", self.dataset).rc == 0:
             raise Refused(f"dataset {self.dataset} is there already")
         self.before = self.picture()
+        self.absent = [path for path in WRITTEN if self.ask("test", "-e", path).rc != 0]
+        self.note()
+
+    def note(self, undo: Sequence[str] = ()) -> None:
+        """Note on the host what a run that is cut leaves there.
+
+        :param undo: the commands that undo what is done next.
+        """
+        there = {
+            "before": self.before, "dataset": self.dataset, "own_pool": self.own_pool, "zfs": self.zfs, "undo": list(undo),
+            "absent": self.absent,
+        }
+        self.side.shell(f"cat > {NOTE}", json.dumps(there).encode())
+
+    def recover(self) -> bool:
+        """Take away what a run that was cut left; whether there was any."""
+        told = self.side.shell(f"cat {NOTE}", b"")
+        if told.returncode != 0 or not told.stdout:
+            return False
+        noted = json.loads(told.stdout)
+        self.before, self.dataset, self.own_pool, self.zfs = (noted[name] for name in ("before", "dataset", "own_pool", "zfs"))
+        for line in noted["undo"]:
+            self.ask(*shlex.split(line))
+        self.side.written |= {path for path in noted["absent"] if self.ask("test", "-e", path).rc == 0}
+        left = self.leave()
+        if left:
+            raise RuntimeError(f"what a run that was cut left is still there: {'; '.join(left)}")
+        return True
 
     def addresses(self) -> Set[str]:
         """The addresses of lo0."""
@@ -294,6 +335,7 @@ def assumed_rows(guest: Guest, state: Dict[str, Any], place: Path) -> Iterator[R
             yield Row(one.sentence, "", "left out", why)
             continue
         try:
+            guest.note(one.undo)
             yield from _show(one, Simulated(replay.like(place / str(number), state, guest.zfs)), guest)
         finally:
             for line in one.undo:
@@ -352,7 +394,7 @@ def counts(rows: Sequence[Row]) -> str:
 
 
 def page(rows: Sequence[Row], date: str, system: str) -> str:
-    """docs/fidelity.md."""
+    """A page of docs/fidelity."""
     shown = [row for row in rows if row.verdict in ("differs", "accepted")]
     parts = {row.part: [two.verdict for two in rows if two.part == row.part] for row in rows if row.part != "captured"}
     good = [part for part, found in parts.items() if not {"differs", "left out"} & set(found)]
@@ -390,16 +432,32 @@ def kept(rows: Sequence[Row], state: Dict[str, Any], system: str) -> str:
     return json.dumps({"host": system, "state": state, "answers": answers}, indent=1) + "\n"
 
 
+def leave(guest: Guest) -> List[str]:
+    """Take all of it away, of a host that went away for a while too; what is not as it was."""
+    for pause in (5, 20, 60):
+        try:
+            return guest.leave()
+        except (RuntimeError, ValueError, OSError) as error:
+            print(f"the host does not answer ({error}), trying again in {pause} s", file=sys.stderr)
+            time.sleep(pause)
+    return ["it does not answer any more; the next run takes away what is left"]
+
+
 def main(words: Sequence[str]) -> int:
     """Compare, and tell; the exit code."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
     parser.add_argument("host", help="root@address[:port]")
     parser.add_argument("--pool", default="", help="a dataset to make and work below, instead of a pool on a file")
     parser.add_argument("--beside", action="store_true", help="also where jails run")
-    parser.add_argument("--save", type=Path, help="where to write the result")
+    parser.add_argument("--save", type=Path, help="the directory to write the result to, a page for each release")
     parser.add_argument("--keep", type=Path, help="where to write the host's answers to what shows the assumptions")
     asked = parser.parse_args(words)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_told: sys.exit(1))
     guest = Guest(Remote(asked.host, "", None).ssh, asked.pool)
+    if guest.recover():
+        print(f"{asked.host}: took away what a run that was cut had left")
+        guest = Guest(Remote(asked.host, "", None).ssh, asked.pool)
     guest.side.shell(f"mkdir -p {HOME}", b"")
     guest.zfs = guest.ask("kldstat", "-q", "-m", "zfs").rc == 0
     try:
@@ -411,14 +469,16 @@ def main(words: Sequence[str]) -> int:
     left: List[str] = []
     try:
         guest.settle()
-        system = f"FreeBSD {guest.must('freebsd-version', '-u').strip()} ({guest.must('uname', '-srm').strip()})"
+        release = guest.must("freebsd-version", "-u").strip()
+        system = f"FreeBSD {release} ({guest.must('uname', '-srm').strip()})"
         state = seen_state(guest)
         rows = compare(guest, state)
     finally:
-        left = guest.leave()
+        left = leave(guest)
     print(table(rows))
     if asked.save:
-        asked.save.write_text(page(rows, datetime.date.today().isoformat(), system), encoding="utf-8")
+        asked.save.mkdir(parents=True, exist_ok=True)
+        (asked.save / f"{release.partition('-p')[0]}.md").write_text(page(rows, datetime.date.today().isoformat(), system), encoding="utf-8")
     if asked.keep:
         asked.keep.write_text(kept(rows, state, system), encoding="utf-8")
     for line in left:

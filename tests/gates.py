@@ -165,7 +165,7 @@ class Gates(Kit):
 
     def fidelity(self) -> Counts:
         """Compare the simulated host with a real one."""
-        return self.one("python", str(TREE / "tests" / "fidelity.py"), given_host(), "--save", str(TOP / "docs" / "fidelity.md"))
+        return self.one("python", str(TREE / "tests" / "fidelity.py"), given_host(), "--save", str(TOP / "docs" / "fidelity"))
 
     def benchmark(self) -> Counts:
         """What a call that changes nothing costs beside a bare ping; run.py measures the rest, on a real host."""

@@ -29,8 +29,12 @@ class Pretended(Real):
     def __init__(self, host: SimulatedHost) -> None:
         super().__init__(self.packing, fidelity.HOME, Names({}))
         self.there = Simulated(host)
+        self.noted = b""
 
-    def packing(self, line: str, _stdin: bytes) -> "subprocess.CompletedProcess[bytes]":
+    def packing(self, line: str, stdin: bytes) -> "subprocess.CompletedProcess[bytes]":
+        if fidelity.NOTE in line:
+            self.noted = stdin or self.noted
+            return subprocess.CompletedProcess([], 0 if self.noted else 1, self.noted, b"")
         if line.startswith("sh -s "):
             dist = self.there.host.real(shlex.split(line)[-1])
             dist.mkdir()
@@ -72,6 +76,20 @@ def compared(guest: fidelity.Guest) -> List[fidelity.Row]:
         return fidelity.compare(guest, fidelity.seen_state(guest))
     finally:
         assert guest.leave() == []
+
+
+@pytest.mark.parametrize("shown", [1, 40, 120, 200, 300])
+def test_what_a_run_that_was_cut_left_is_taken_away_by_the_next(guest: fidelity.Guest, tmp_path: Path, shown: int) -> None:
+    guest.refuse(beside=False)
+    guest.settle()
+    state = guest.picture() and fidelity.seen_state(guest)
+    rows = [*fidelity.captured_rows(Simulated(fidelity.replay.like(tmp_path / "captured", state, True)), guest)] if shown > 200 else []
+    going = fidelity.assumed_rows(guest, state, tmp_path)  # held: what is cut ends without its own end
+    for _row in zip(range(shown), going):
+        rows.append(_row[1])
+    before, anew = guest.before, fidelity.Guest(guest.side.shell, "")
+    anew.side = guest.side
+    assert anew.recover() and going is not None and {**anew.picture(), "modules": []} == {**before, "modules": []}
 
 
 @pytest.mark.parametrize("zfs, pool, enough", [(True, "", 300), (True, "tank/fidelity", 300), (False, "", 250)])
