@@ -45,18 +45,19 @@ class Root(Always):
         with faults:
             _check_sizes(scene, jail)
         with faults:
-            if not is_whole(scene, jail):
+            if change.old is None:
+                roots.refuse_foreign(jail, scene.seen, dataset_of(scene, jail), jail.root == "existing")
+            else:
+                _refuse_conversion(scene, jail, change.old)
+        with faults:
+            if not faults.found and not is_whole(scene, jail):  # elsewhere there may be other bases too
                 _base_path(scene, jail)
         faults.tell()
-        if change.old is None:
-            roots.refuse_foreign(jail, scene.seen, dataset_of(scene, jail), jail.root == "existing")
-        else:
-            _refuse_conversion(scene, jail, change.old)
-            if change.old.meta.get("base") != jail.base:
-                scene.warnings.append(
-                    f"jail {jail.name}: it moves from base {change.old.meta.get('base')} to {jail.base}, but its /etc and /var stay of "
-                    "the old one; jail_upgrade merges them"
-                )
+        if change.old is not None and change.old.meta.get("base") != jail.base:
+            scene.warnings.append(
+                f"jail {jail.name}: it moves from base {change.old.meta.get('base')} to {jail.base}, but its /etc and /var stay of "
+                "the old one; jail_upgrade merges them"
+            )
 
     def prepare(self, change: Change) -> List[Step]:
         """Make it, or bring its sizes to what is declared."""
