@@ -152,3 +152,21 @@ def test_faults_of_all_parts_of_a_host_are_told_at_once(machine: Machine) -> Non
     with pytest.raises(Failed) as caught:
         machine.module("basejails", basejails=[{"name": "a b"}, {"name": "x", "sets": ["a/b"]}], **machine.storage)
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_jail_does_not_start_with_a_ruleset_that_was_emptied(machine: Machine) -> None:
+    """One that is in use is emptied by devfs(8) rather than deleted, and then hides nothing."""
+    rules = [*BASICS, "path 'bpf*' unhide"]
+    machine.module("devfs_ruleset", name="cb_bpf", number=4243, rules=rules)
+    own = machine.web(root="empty", base=None, devfs_ruleset="cb_bpf")
+    try:
+        machine.jails([own])
+        machine.run("devfs", "rule", "-s", "4243", "delset")
+        for check in (True, False):
+            with pytest.raises(Failed, match="ruleset 4243 is not loaded"):
+                machine.jails([{**own, "state": "restarted"}], check=check)
+        machine.module("devfs_ruleset", name="cb_bpf", number=4243, rules=rules)
+        machine.jails([{**own, "state": "restarted"}])
+    finally:
+        machine.jails([], prune=True)
+        machine.module("devfs_ruleset", name="cb_bpf", number=4243, state="absent")

@@ -11,6 +11,7 @@ from typing import Dict, FrozenSet, List, Mapping, Sequence
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
 
 
 def mounts(host: Host) -> List[outputs.Mount]:
@@ -66,6 +67,26 @@ def _user_properties(host: Host, names: Sequence[str], keys: Sequence[str]) -> D
     if len(names) == 1:
         return {names[0]: dict.fromkeys(keys, "-")}  # none of ours holds a tab or a line's end
     return {name: told for one in names for name, told in _user_properties(host, [one], keys).items()}
+
+
+def rules_of(host: Host, numbers: Sequence[int]) -> Dict[int, List[str]]:
+    """The rules of devfs(8) rulesets in the kernel, mostly by one command; none for a set that is not there, or was emptied while in use.
+
+    Nothing stands between the answers for two sets. But the rules of each are numbered upwards: when the answer
+    falls into as many upward runs as there are sets, each is a set's; else they are asked one by one.
+    """
+    runs: List[List[str]] = []
+    if len(numbers) > 1:
+        last = 0
+        for line in lines_of(host.ask(["xargs", "-I", "%", "devfs", "rule", "-s", "%", "show"], stdin="".join(f"{number}\n" for number in numbers)).out):
+            place = int(line.partition(" ")[0])
+            if not runs or place <= last:
+                runs.append([])
+            runs[-1].append(line)
+            last = place
+    if len(runs) != len(numbers):
+        runs = [lines_of(host.run(["devfs", "rule", "-s", str(number), "show"]).out) for number in numbers]
+    return {number: [line.partition(" ")[2] for line in lines] for number, lines in zip(numbers, runs)}
 
 
 def cpusets(host: Host, names: Sequence[str], what: str, *flags: str) -> Dict[str, str]:

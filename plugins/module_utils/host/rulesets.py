@@ -17,7 +17,6 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, outputs, rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.devfs_rules import Ruleset
-from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 
 RC_CONF = "/etc/rc.conf"
@@ -26,7 +25,6 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Numbers of rulesets that give none: far from FreeBSD's own and from those that people choose by hand.
 DERIVED = range(10000, 60000)
 TYPES = ("disk", "mem", "tape", "tty")
-SHOW_ALL = ("xargs", "-I", "%", "devfs", "rule", "-s", "%", "show")
 WITH_VALUE = ("path", "type", "user", "group", "mode", "include")
 
 
@@ -130,7 +128,7 @@ class Planner:
         steps = write_step(RULES, self.found, self.text or None) if self.written else []
         loaded = set(_loaded(self.host)) if self.unload else set()
         steps += [_unload(number) for number in self.unload if str(number) in loaded]
-        shown = _shown(self.host, sorted(self.load))
+        shown = ask.rules_of(self.host, sorted(self.load))
         steps += [step for number in self.load for step in _load(number, shown[number], self.load[number])]
         self._tell({number for number in self.load if not _same(shown[number], self.load[number])})
         for asked in self.asked:
@@ -223,26 +221,6 @@ def _canonical(rule: str) -> Tuple[str, ...]:
         parts.append(" ".join(part))
         place += width
     return tuple(sorted(parts))
-
-
-def _shown(host: Host, numbers: Sequence[int]) -> Dict[int, List[str]]:
-    """The rules of loaded rulesets, by two commands for any number of them.
-
-    Nothing stands between the answers for two sets. But the rules of each are numbered upwards: when the answer
-    falls into as many upward runs as there are sets, each is a set's; else they are asked one by one.
-    """
-    runs: List[List[str]] = []
-    if len(numbers) > 1:
-        last = 0
-        for line in lines_of(host.ask(SHOW_ALL, stdin="".join(f"{number}\n" for number in numbers)).out):
-            place = int(line.partition(" ")[0])
-            if not runs or place <= last:
-                runs.append([])
-            runs[-1].append(line)
-            last = place
-    if len(runs) != len(numbers):
-        runs = [lines_of(host.run(["devfs", "rule", "-s", str(number), "show"]).out) for number in numbers]
-    return {number: [line.partition(" ")[2] for line in lines] for number, lines in zip(numbers, runs)}
 
 
 def _same(now: Sequence[str], rules: Sequence[str]) -> bool:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, FrozenSet, List, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -54,10 +54,7 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
     if tops:
         seen.datasets = ask.datasets(host, tops, ZFS_COLUMNS)
     seen.cpus = ask.cpus(host, _on_few_cpus(seen, jails))
-    wanted = {jail.ruleset for jail in jails if jail.ruleset is not None}
-    if any(seen.rulesets.get(str(name), name) not in (1, 2, 3, 4, 5, "1", "2", "3", "4", "5") for name in wanted):
-        sets = host.run(["devfs", "rule", "showsets"]).out.split()
-        seen.loaded_rulesets = frozenset(int(number) for number in sets)
+    seen.loaded_rulesets = _loaded_rulesets(host, seen, jails)
     seen.roots = _roots(seen, jails)
     host.guard(seen.roots)
     for jail in jails:
@@ -66,6 +63,15 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
     for aspect in aspects:
         aspect.observe(host, seen, jails)
     return seen
+
+
+def _loaded_rulesets(host: Host, seen: Observed, jails: Sequence[Jail]) -> Optional[FrozenSet[int]]:
+    """Which of the rulesets that jails name have rules in the kernel; None where all are FreeBSD's own."""
+    named = {str(seen.rulesets.get(jail.ruleset, jail.ruleset)) for jail in jails if jail.ruleset is not None}
+    numbers = sorted(int(number) for number in named if number.isdigit() and int(number) <= 65535)
+    if all(number <= 5 for number in numbers):
+        return None
+    return frozenset(number for number, rules in ask.rules_of(host, numbers).items() if rules)
 
 
 def _look_for_paths(host: Host, seen: Observed, jails: Sequence[Jail], storage_path: str) -> None:

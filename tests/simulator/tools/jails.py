@@ -763,7 +763,10 @@ def devfs(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     if words[0] == "del":
         sets[number] = [f"{place} {rule}" for place, rule in _numbered(sets.get(number, [])) if place != int(words[1])]
     elif words[0] == "delset":
-        sets.pop(number, None)
+        if number in sets and any(jail.get("devfs_ruleset") == number for jail in host.state["jails"].values()):
+            sets[number] = []  # it stays while a mount of devfs has it
+        else:
+            sets.pop(number, None)
     elif words[0] == "add":
         rule = " ".join(words[1:] if words[1:] != ["-"] else stdin.split())
         unknown = _unknown_word(rule.split())
