@@ -167,7 +167,7 @@ def declared(number: int) -> Dict[str, Any]:
     """So many bases and rulesets, and a base that is no longer wanted."""
     rules = ["include $devfsrules_hide_all", "include $devfsrules_unhide_basic", "include $devfsrules_unhide_login"]
     return {
-        "basejails": [
+        "jail_basejails": [
             *({"name": "15.1-RELEASE" if place == 0 else f"b{place}", "url": "file:///var/dist"} for place in range(number)),
             {"name": "old", "state": "absent"},
         ],
@@ -180,7 +180,7 @@ def bring(directory: Path, asked: Dict[str, Any]) -> None:
     noted = directory / "root/.simulator/state.json"
     simulated = SimulatedHost(directory / "root", json.loads(noted.read_text()))
     host = Host(simulated.runner, str(simulated.root))
-    bases = [{**{name: one.get("default") for name, one in BASE.items()}, **base} for base in asked["basejails"]]
+    bases = [{**{name: one.get("default") for name, one in BASE.items()}, **base} for base in asked["jail_basejails"]]
     options = {"basejails": bases, "storage_path": "/usr/jails", "storage_dataset": None}
     take(host, every.plan(host, every.bases_from(options), False))
     take(host, rulesets.plan_all(host, [{"state": "present", "load": True, "apply": False, **one} for one in asked["host_prepare_devfs_rulesets"]]))
