@@ -43,8 +43,6 @@ class Root(Always):
         """A root does not change its kind, nor take a place that is not ours."""
         scene, jail, faults = change.scene, change.jail, Faults()
         with faults:
-            _check_sizes(scene, jail)
-        with faults:
             if change.old is None:
                 roots.refuse_foreign(jail, scene.seen, dataset_of(scene, jail), jail.root == "existing")
             else:
@@ -52,6 +50,8 @@ class Root(Always):
         with faults:
             if not faults.found and not is_whole(scene, jail):  # elsewhere there may be other bases too
                 _base_path(scene, jail)
+        with faults:
+            _check_sizes(scene, jail)
         faults.tell()
         if change.old is not None and change.old.meta.get("base") != jail.base:
             scene.warnings.append(
