@@ -11,7 +11,6 @@ each that it reads: ``{"module": ..., "options": {...}, "kill_at": ...}``, or ``
 from __future__ import annotations
 
 import contextlib
-import functools
 import importlib
 import io
 import json
@@ -58,17 +57,24 @@ def call(name: str, options: Mapping[str, Any], make: Callable[[], Host]) -> Dic
     return {**told, "warnings": warned} if warned else told
 
 
-def killed_at(number: int) -> hosts.Runner:
-    """A runner whose process dies before its command of this number."""
+def killed_at(number: int) -> Callable[[], Host]:
+    """A host whose process dies before its command of this number, those of streams counted too."""
     count = [0]
 
-    def runner(argv: Sequence[str], stdin: Optional[bytes], env: Mapping[str, str], timeout: Optional[float]) -> Result:
+    def next_one() -> None:
         if count[0] == number:
             os.kill(os.getpid(), signal.SIGKILL)
         count[0] += 1
+
+    def runner(argv: Sequence[str], stdin: Optional[bytes], env: Mapping[str, str], timeout: Optional[float]) -> Result:
+        next_one()
         return hosts.run_command(argv, stdin, env, timeout)
 
-    return runner
+    def spawner(argv: Sequence[str], stdin: int, stdout: int, stderr: int, env: Mapping[str, str]) -> hosts.Process:
+        next_one()
+        return hosts.spawn_command(argv, stdin, stdout, stderr, env)
+
+    return lambda: Host(runner, "/", spawner)
 
 
 def look(commands: Sequence[Sequence[str]], folders: Sequence[str], files: Sequence[str]) -> Dict[str, Any]:
@@ -89,8 +95,8 @@ def main() -> None:
         if "commands" in asked:
             print(json.dumps(look(**asked)), flush=True)
             continue
-        runner = hosts.run_command if asked["kill_at"] is None else killed_at(asked["kill_at"])
-        print(json.dumps(call(asked["module"], asked["options"], functools.partial(Host, runner))), flush=True)
+        make = Host if asked["kill_at"] is None else killed_at(asked["kill_at"])
+        print(json.dumps(call(asked["module"], asked["options"], make)), flush=True)
 
 
 if __name__ == "__main__":

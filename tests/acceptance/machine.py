@@ -189,7 +189,7 @@ class Simulated(Machine):
         self.sim.commands.clear()
         self.sim.kill_at = kill_at
         try:
-            return door.call(module, options, lambda: Host(self.sim.runner, str(self.sim.root)))
+            return door.call(module, options, lambda: Host(self.sim.runner, str(self.sim.root), self.sim.spawn))
         except SimulatedKill as death:
             raise Killed() from death
         finally:

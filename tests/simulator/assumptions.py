@@ -8,6 +8,7 @@ Names are those of the captured host: ``/jails`` (the mount point of ``zroot``),
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from dataclasses import dataclass
 from typing import Tuple, Union
@@ -68,6 +69,17 @@ def write(path: str, text: str) -> Step:
     return Step(f"tee {path}", stdin=text)
 
 
+def piped(line: str) -> Step:
+    """Commands joined by pipes, the last one's answer compared."""
+    return Step(f"sh -c {shlex.quote(line)}")
+
+
+def sent(dataset: str) -> Step:
+    """What a stream made."""
+    return Step(f"zfs list -H -r -t filesystem,snapshot -o name,mounted,receive_resume_token {dataset}")
+
+
+BIG = "0123456789abcdef" * 5000
 SEEN = "15.1-RELEASE-p1"
 MASTER = "root:*:0:0::0:0:Charlie &:/root:/bin/sh\nops:$6$x$y:1001:1001::0:0:Ops:/home/ops:/bin/sh\n"
 CONF = """\
@@ -422,6 +434,41 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
             "zfs inherit mountpoint zroot/f:x", "zfs list -Hp -r -t filesystem -o name,mountpoint,mounted zroot/f:x",
         ),
         undo=("zfs destroy -r zroot/f:x", "zfs destroy -r zroot/f"),
+    ),
+    Assumption(
+        "A received stream makes the same snapshot, with the same guid; a stream that is cut leaves nothing, or with `-s` what a token "
+        "resumes; what is in the way of one is said in these words.",
+        (
+            "zfs create zroot/f", "zfs create -o quota=100m zroot/f/a", "zfs set cellblock:x=y zroot/f/a", write("/jails/f/a/data", BIG),
+            "zfs snapshot zroot/f/a@one", piped("zfs send zroot/f/a@one | zfs receive -u zroot/f/b"), sent("zroot/f/b"),
+            piped("zfs send zroot/f/a@one | zfs receive -u zroot/f/b"), piped("zfs send zroot/f/a@one | zfs receive -u zroot/f/no/b"),
+            "zfs snapshot zroot/f/a@two", piped("zfs send -i @one zroot/f/a@two | zfs receive -u zroot/f/c"),
+            piped("zfs send -i @one zroot/f/a@two | zfs receive -u zroot/f/b"), sent("zroot/f/b"),
+            piped("zfs send -i @one zroot/f/a@two | zfs receive -u zroot/f/b"),
+            piped("zfs send zroot/f/a@one 2>/dev/null | head -c 50000 | zfs receive -u zroot/f/p"), "zfs list -H -o name zroot/f/p",
+            piped("zfs send zroot/f/a@one 2>/dev/null | head -c 50000 | zfs receive -s -u zroot/f/p"), sent("zroot/f/p"),
+            piped("zfs send zroot/f/a@one 2>/dev/null | zfs receive -s -u zroot/f/p"), "zfs receive -A zroot/f/p", "zfs list -H -o name zroot/f/p",
+            "zfs receive -A zroot/f/p", "zfs receive -A zroot/f/b",
+            piped("zfs send -p zroot/f/a@two | zfs receive -u -o readonly=on -o canmount=noauto -x quota zroot/f/r"),
+            "zfs get -Hp -o property,value,source readonly,canmount,quota,cellblock:x zroot/f/r",
+            piped("zfs send -p zroot/f/a@two | zfs receive -u zroot/f/s"), "zfs get -Hp -o property,value,source quota,cellblock:x zroot/f/s",
+            "zfs send zroot/f/a@none", "zfs send -i @none zroot/f/a@two", "zfs mount zroot/f/b", "zfs mount zroot/f/b", "ls /jails/f/b",
+            write("/jails/f/b/more", "more\n"), write("/jails/f/a/new", "new\n"), "zfs snapshot zroot/f/a@three",
+            piped("zfs send -i @two zroot/f/a@three 2>/dev/null | zfs receive -u zroot/f/b"), "zfs unmount zroot/f/b", "zfs unmount zroot/f/b",
+        ),
+        undo=("zfs destroy -r zroot/f",),
+    ),
+    Assumption(
+        "A held snapshot is not destroyed; a bookmark stands for its snapshot as the start of an increment, and the words of both.",
+        (
+            "zfs create zroot/f", "zfs create zroot/f/a", "zfs snapshot zroot/f/a@one", piped("zfs send zroot/f/a@one | zfs receive -u zroot/f/b"),
+            "zfs hold cellblock zroot/f/a@one", "zfs hold cellblock zroot/f/a@one", "zfs hold cellblock zroot/f/a@none", "zfs holds -H zroot/f/a@one",
+            "zfs holds -H zroot/f/a", "zfs destroy zroot/f/a@one", "zfs release cellblock zroot/f/a@one", "zfs release cellblock zroot/f/a@one",
+            "zfs bookmark zroot/f/a@one zroot/f/a#one", "zfs bookmark zroot/f/a@one zroot/f/a#one", "zfs destroy zroot/f/a@one",
+            "zfs snapshot zroot/f/a@two", piped("zfs send -i zroot/f/a#one zroot/f/a@two | zfs receive -u zroot/f/b"), sent("zroot/f/b"),
+            "zfs destroy zroot/f/a#one", "zfs destroy zroot/f/a#one",
+        ),
+        undo=("zfs release cellblock zroot/f/a@one", "zfs destroy -r zroot/f"),
     ),
     Assumption(
         "`cap_mkdb -f` and `services_mkdb -o` make the database that they are told; `nc -z` answers 0 when something listens.",

@@ -37,6 +37,8 @@ VOLATILE: Tuple[Tuple[Pattern[str], str], ...] = tuple((re.compile(pattern, re.M
     (r"\{ sec = \d+, usec = \d+ \}.*$", "TIME"),
     (r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "UUID"),
     (r"\bcellblock\.\w+", "cellblock.N"),
+    # Streams: what names one, and when it was held.
+    (r"\b1-[0-9a-f]+-[0-9a-f]+-[0-9a-f]+\b", "TOKEN"), (r"\b[A-Z]\w\w [A-Z]\w\w +\d+ \d\d:\d\d \d{4}$", "DATE"),
 ))
 # Where jails are numbered, by the kernel's own count.
 JIDS = re.compile(

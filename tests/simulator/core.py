@@ -17,7 +17,9 @@ import threading
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import Result
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import Process, Result
+
+from .piped import ssh, started
 
 # What the kernel keeps of a jail, in the order in which jls(8) prints it, with a new jail's values.
 KERNEL: Tuple[Tuple[str, Any], ...] = (
@@ -107,6 +109,8 @@ class SimulatedHost:
         self.kill_at: Optional[int] = None
         self.fail_at: Optional[int] = None
         self.fail: List[Tuple[Tuple[str, ...], str]] = []
+        self.cuts: List[Tuple[Tuple[str, ...], int]] = []
+        self.peers: Dict[str, SimulatedHost] = {}
         self.env: Mapping[str, str] = {}
         self._one = threading.RLock()  # commands take turns, as they do for the kernel's own state
 
@@ -126,13 +130,25 @@ class SimulatedHost:
             rc, out, err = self.run(list(argv), (stdin or b"").decode("utf-8", "surrogateescape"))
         return Result(tuple(argv), rc, out, err)
 
+    def spawn(self, argv: Sequence[str], stdin: int, stdout: int, stderr: int, env: Mapping[str, str]) -> Process:
+        """The in-process door of streams: the Spawner that Host takes."""
+        self.commands.append(tuple(argv))
+        if self.kill_at is not None and len(self.commands) > self.kill_at:
+            raise SimulatedKill()
+        if self.fail_at is not None and len(self.commands) == self.fail_at + 1:
+            self.fail_once(argv[0].rsplit("/", 1)[-1], *argv[1:])
+        cut = next(((start, after) for start, after in self.cuts if tuple(argv)[: len(start)] == start), None)
+        if cut is not None:
+            self.cuts.remove(cut)
+        return started(self, argv, (stdin, stdout, stderr), None if cut is None else cut[1])
+
     def run(self, argv: List[str], stdin: str = "") -> Tuple[int, str, str]:
         """Run one command to its end."""
         name = argv[0].rsplit("/", 1)[-1]
-        for start, words in list(self.fail):
-            if tuple([name, *argv[1:]])[: len(start)] == start:
-                self.fail.remove((start, words))
-                return 1, "", words + "\n"
+        told = self.failing(argv)
+        if told is not None:
+            self.fail.remove(told)
+            return 1, "", told[1] + "\n"
         if name not in TOOLS:
             return 127, "", f"{argv[0]}: not found\n"
         try:
@@ -143,6 +159,15 @@ class SimulatedHost:
     def fail_once(self, *argv: str, says: str = "simulated failure") -> None:
         """The next command that begins with these words fails."""
         self.fail.append((tuple(argv), says))
+
+    def failing(self, argv: Sequence[str]) -> Optional[Tuple[Tuple[str, ...], str]]:
+        """What was said of this command by :meth:`fail_once`."""
+        words = (argv[0].rsplit("/", 1)[-1], *argv[1:])
+        return next(((start, says) for start, says in self.fail if words[: len(start)] == start), None)
+
+    def cut_once(self, *argv: str, after: int) -> None:
+        """The next command of a stream that begins with these words dies after so many bytes."""
+        self.cuts.append((tuple(argv), after))
 
     # -- paths and pictures
 
@@ -172,7 +197,8 @@ class SimulatedHost:
         for volatile in ("next_jid", "txg"):
             seen.pop(volatile)
         for dataset in seen["datasets"].values():
-            dataset.pop("txg", None)
+            for volatile in ("txg", "guid"):
+                dataset.pop(volatile, None)
         seen["interfaces"] = {name: sorted(held) for name, held in seen["interfaces"].items()}
         seen["rctl"] = sorted(seen["rctl"])
         seen["mounts"] = sorted(json.dumps(mount, sort_keys=True) for mount in seen["mounts"])
@@ -227,6 +253,7 @@ class SimulatedHost:
         return rc, out, err
 
 
+tool("ssh")(ssh)
 # The tools register themselves.
 for family in ("cpusets", "files", "firewall", "ipfw", "jails", "network", "processes", "system", "upgrades", "zfs"):
     importlib.import_module(f"{__package__}.tools.{family}")

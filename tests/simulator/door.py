@@ -117,9 +117,10 @@ def save(host: SimulatedHost, path: Path) -> None:
 def dispatch(name: str, arguments: List[str]) -> int:
     """Run a tool inside the simulated host."""
     state = Path("/") / STATE
-    with _locked(state.parent):
+    reads = name == "xargs" or (name in ("devfs", "jail") and "-" in arguments) or arguments[:1] in (["receive"], ["recv"])
+    stdin = sys.stdin.buffer.read().decode("utf-8", "surrogateescape") if reads and "-A" not in arguments else ""
+    with _locked(state.parent):  # only now: who writes to us may be a tool too
         host = SimulatedHost(Path("/"), json.loads(state.read_text()))
-        stdin = sys.stdin.read() if name == "xargs" or (name in ("devfs", "jail") and "-" in arguments) else ""
         code, out, err = host.run([name, *arguments], stdin)
         save(host, state)
     sys.stdout.buffer.write(out.encode("utf-8", "surrogateescape"))

@@ -72,6 +72,46 @@ class Runner(Protocol):
         """Answer with the command's result; rc 127 when there is no such program, 124 when it timed out."""
 
 
+class Process(Protocol):
+    """A command under way."""
+
+    def wait(self) -> int:
+        """Its exit code, at its end."""
+
+    def kill(self) -> None:
+        """End it."""
+
+
+class Spawner(Protocol):
+    """Starts a command between descriptors, which stay the caller's own."""
+
+    def __call__(self, argv: Sequence[str], stdin: int, stdout: int, stderr: int, env: Mapping[str, str]) -> Process:
+        """The command under way; one that ends at once with 127 when there is no such program."""
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """A command that could not begin."""
+
+    rc: int
+
+    def wait(self) -> int:
+        return self.rc
+
+    def kill(self) -> None:
+        """It never was."""
+
+
+def spawn_command(argv: Sequence[str], stdin: int, stdout: int, stderr: int, env: Mapping[str, str]) -> Process:
+    """Start a real command."""
+    try:
+        return subprocess.Popen(list(argv), stdin=stdin, stdout=stdout, stderr=stderr, env=dict(env), close_fds=True)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        os.write(stderr, f"{argv[0]}: {'not found' if missing else error.strerror}".encode())
+        return _Ended(127 if missing else 126)
+
+
 def run_command(
     argv: Sequence[str], stdin: Optional[bytes], env: Mapping[str, str], timeout: Optional[float]
 ) -> Result:

@@ -15,15 +15,18 @@ import os
 import stat
 import tempfile
 import time
-from typing import Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+from typing import Callable, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import (
     ENVIRONMENT,
     CommandError,
+    Process,
     Result,
     Runner,
+    Spawner,
     run_command,
     run_pipe,
+    spawn_command,
 )
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.files import led_to, put
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Tree, outermost
@@ -35,13 +38,13 @@ LOCK_PATH = "/var/run/cellblock.lock"
 class Host:
     """The managed host.
 
-    :param runner: what runs commands; the real one by default.
+    :param runner: what runs commands; the real one by default. ``spawner`` starts those of streams.
     :param root: a directory that stands for ``/`` (the simulator's in-process door); paths given to
         the methods are always the host's own.
     """
 
-    def __init__(self, runner: Runner = run_command, root: str = "/") -> None:
-        self._runner = runner
+    def __init__(self, runner: Runner = run_command, root: str = "/", spawner: Spawner = spawn_command) -> None:
+        self._runner, self._spawner = runner, spawner
         self._root = root.rstrip("/")
         self._guarded: FrozenSet[str] = frozenset()
         self.commands: List[Tuple[str, ...]] = []
@@ -75,15 +78,17 @@ class Host:
         """Run a command whose failure is an answer too."""
         self.commands.append(tuple(argv))
         data = stdin.encode("utf-8", "surrogateescape") if isinstance(stdin, str) else stdin
-        full: Dict[str, str] = dict(ENVIRONMENT)
-        full.update(env or {})
-        return self._runner(tuple(argv), data, full, timeout)
+        return self._runner(tuple(argv), data, {**ENVIRONMENT, **(env or {})}, timeout)
 
     def pipe(self, source: Sequence[str], sink: Sequence[str], *, where: Optional[str] = None) -> None:
         """Run two commands, the first one's output into the second; both must answer 0. Paths are real ones."""
-        for argv in (source, sink):
-            self.commands.append(tuple(argv))
+        self.commands += [tuple(source), tuple(sink)]
         run_pipe(source, sink, where)
+
+    def spawn(self, argv: Sequence[str], stdin: int, stdout: int, stderr: int) -> Process:
+        """Start a command of a stream between descriptors, see streams.py."""
+        self.commands.append(tuple(argv))
+        return self._spawner(tuple(argv), stdin, stdout, stderr, ENVIRONMENT)
 
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Poll a condition with growing pauses, at most ``seconds``; true when it came to hold."""
@@ -187,8 +192,7 @@ class Host:
     @contextlib.contextmanager
     def scratch(self) -> Iterator[str]:
         """A private directory of the host for a while; yields its path as the host's tools see it."""
-        base = self.real("/var/tmp")
-        with tempfile.TemporaryDirectory(prefix="cellblock.", dir=base) as real:
+        with tempfile.TemporaryDirectory(prefix="cellblock.", dir=self.real("/var/tmp")) as real:
             yield real[len(self._root):]
 
     def guard(self, roots: Iterable[str]) -> None:

@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import urllib.request
 from pathlib import Path
-from typing import List, Set, Tuple
+from typing import List, Sequence, Set, Tuple
 
 from ..core import Refusal, SimulatedHost, tool
 
@@ -90,18 +90,18 @@ def du(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     return 0, out, ""
 
 
+def real_words(host: SimulatedHost, args: Sequence[str]) -> List[str]:
+    """Words of bsdtar(1) for the tar of this machine, below the root."""
+    return [str(host.real(word)) if word.startswith("/") else word for word in args if word not in ("--unlink", "--fflags")]
+
+
 @tool("tar")
 def tar(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """tar(1): the real one, below the root. The base set's schg files are flagged as tar -p does."""
-    words = list(args)
-    target = ""
-    for place, word in enumerate(words):
-        if word.startswith("/"):
-            words[place] = str(host.real(word))
-        if words[place - 1:place] == ["-C"]:
-            target = word
-    words = [word for word in words if word not in ("--unlink",)]
-    done = subprocess.run([REAL_TAR, *words], capture_output=True, check=False)
+    target = args[args.index("-C") + 1] if "-C" in args else ""
+    words = real_words(host, args)
+    given = stdin.encode("utf-8", "surrogateescape")
+    done = subprocess.run([REAL_TAR, *words], input=given, capture_output=True, check=False)
     if done.returncode:
         raise Refusal(f"tar: Error exit delayed from previous errors: {done.stderr.decode(errors='replace').strip()}")
     if any("x" in word for word in words[:1]):
@@ -109,6 +109,12 @@ def tar(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
             if target and os.path.lexists(host.real(f"{target}/{flagged}")):
                 host.state["flags"].append(f"{target}/{flagged}")
     return 0, done.stdout.decode(errors="surrogateescape"), ""
+
+
+@tool("head")
+def head(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """head(1) -c."""
+    return 0, stdin.encode("utf-8", "surrogateescape")[: int(args[args.index("-c") + 1])].decode("utf-8", "surrogateescape"), ""
 
 
 @tool("fetch")

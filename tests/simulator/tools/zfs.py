@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-import os
+import hashlib
 import shutil
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
@@ -13,6 +13,9 @@ from typing import Any, Dict, List, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount
 
 from ..core import Refusal, SimulatedHost, tool
+from . import zfs_trees as trees
+from .zfs_streams import STREAMS, drop
+from .zfs_streams import stored as _kept
 
 Answer = Tuple[int, str, str]
 SIZES = ("quota", "refquota", "reservation", "refreservation")
@@ -28,16 +31,29 @@ def mountpoint(host: SimulatedHost, name: str) -> str:
     return f"{above}/{last}" if parent else f"/{name}"
 
 
-def _mount(host: SimulatedHost, name: str) -> None:
-    point = mountpoint(host, name)
+def _mounted(host: SimulatedHost, name: str) -> str:
+    """Where a dataset is mounted; "" when it is not."""
+    return next((mount["node"] for mount in host.state["mounts"] if mount["special"] == name), "")
+
+
+def nested(host: SimulatedHost, name: str) -> List[str]:
+    """The paths in a dataset at which others are mounted."""
+    point = _mounted(host, name)
+    zfs_nodes = [mount["node"] for mount in host.state["mounts"] if mount["fstype"] == "zfs"]
+    return [node[len(point) + 1:] for node in zfs_nodes if point and node.startswith(point + "/")]
+
+
+def mount_one(host: SimulatedHost, name: str) -> None:
+    """Mount a dataset; its files come to its mount point."""
+    point, before = mountpoint(host, name), home(host, name)
     if point in ("none", "legacy"):
         return
-    host.real(point).mkdir(parents=True, exist_ok=True)
+    target = host.real(point)
+    target.mkdir(parents=True, exist_ok=True)
+    if before.is_dir() and before != target:
+        trees.copy(before, target)
+        shutil.rmtree(before)
     host.state["mounts"].append({"special": name, "node": point, "fstype": "zfs", "opts": ["local", "nfsv4acls"]})
-
-
-def _kept(host: SimulatedHost, snapshot: str) -> Path:
-    return host.root / ".snapshots" / snapshot.replace("/", "%")
 
 
 def property_of(host: SimulatedHost, name: str, column: str) -> str:
@@ -49,8 +65,17 @@ def property_of(host: SimulatedHost, name: str, column: str) -> str:
         return str(one["type"])
     if column == "origin":
         return str(one.get("origin") or "-")
-    if one["type"] == "snapshot" and ":" not in column and column not in ("used", "referenced", "refer", "createtxg", "creation", "clones"):
+    if column in ("guid", "createtxg"):
+        return str(one["guid" if column == "guid" else "txg"])
+    if one["type"] != "filesystem" and ":" not in column and column not in ("used", "referenced", "refer", "creation", "clones", "userrefs"):
         return "-"
+    if column == "userrefs":
+        return str(len(one.get("holds", []))) if one["type"] == "snapshot" else "-"
+    if column == "receive_resume_token":
+        return str(one.get("partial", {}).get("token", "-"))
+    if column in ("encryption", "keystatus", "keylocation", "canmount", "inconsistent"):
+        usual = {"encryption": "off", "keystatus": "-", "keylocation": "none", "canmount": "on", "inconsistent": "0"}[column]
+        return "1" if column == "inconsistent" and one.get("inconsistent") else str(one["props"].get(column, usual))
     if column == "mountpoint":
         return mountpoint(host, name)
     if column == "mounted":
@@ -63,9 +88,7 @@ def property_of(host: SimulatedHost, name: str, column: str) -> str:
     if column == "creation":
         return str(1795000000 + int(one["txg"]))
     if column == "written" or column.startswith("written@"):
-        return "8192"
-    if column == "createtxg":
-        return str(one["txg"])
+        return _written(host, name, column.partition("@")[2])
     if column == "clones":
         clones = [other for other, two in host.state["datasets"].items() if two.get("origin") == name]
         return ",".join(clones) or "-"
@@ -82,32 +105,61 @@ def property_of(host: SimulatedHost, name: str, column: str) -> str:
     return str(one["props"].get(column, "off"))
 
 
+def _written(host: SimulatedHost, name: str, since: str) -> str:
+    """What was written since a snapshot, the last one by default."""
+    own = sorted((two["txg"], other) for other, two in host.state["datasets"].items() if other.startswith(f"{name}@{since}"))
+    before = trees.looks(_kept(host, own[-1][1])) if own else {}
+    after = trees.looks(home(host, name), nested(host, name))
+    if before == after:
+        return "0"
+    return str(8192 + trees.size({path: look for path, look in after.items() if before.get(path) != look}) // 512 * 512)
+
+
 @tool("zfs")
 def zfs(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """zfs(8)."""
-    verb, words = args[0], list(args[1:])
-    options: List[str] = []
-    props: Dict[str, str] = {}
-    rest: List[str] = []
-    flags = ""
-    while words:
-        word = words.pop(0)
-        if word == "-o" and verb in ("create", "clone"):
-            key, _equals, value = words.pop(0).partition("=")
-            props[key] = value
-        elif word in ("-o", "-t", "-s", "-S", "-d"):
-            options += [word, words.pop(0)]
-        elif word.startswith("-"):
-            flags += word[1:]
-        else:
-            rest.append(word)
+    verb = args[0]
+    props, options, flags, rest = _words(verb, list(args[1:]))
+    if verb in STREAMS:
+        return STREAMS[verb](host, rest, props, options, flags, stdin)
     handler = VERBS.get(verb)
     if handler is None:
         raise Refusal(f"unrecognized command '{verb}'", 2)
-    return 0, handler(host, rest, props, dict(zip(options[::2], options[1::2])), flags), ""
+    return 0, handler(host, rest, props, options, flags), ""
 
 
-def _normal(name: str, props: Dict[str, str]) -> Dict[str, str]:
+# The letters of options that take a value; -o is a property where something is made.
+VALUED = {"send": "it", "receive": "ox", "recv": "ox", "create": "o", "clone": "o", "snapshot": "o", "destroy": "", "mount": "o"}
+
+
+def _words(verb: str, words: List[str]) -> Tuple[Dict[str, str], Dict[str, Any], str, List[str]]:
+    """Properties, options with a value, flags, and what is left."""
+    props: Dict[str, str] = {}
+    options: Dict[str, Any] = {}
+    flags, rest = "", []
+    while words:
+        word = words.pop(0)
+        if not word.startswith("-") or word == "-":
+            rest.append(word)
+            continue
+        for place, letter in enumerate(word[1:], 2):
+            if letter not in VALUED.get(verb, "otsSd"):
+                flags += letter
+                continue
+            value = word[place:] or words.pop(0)
+            if letter == "o" and verb in VALUED:
+                key, _equals, text = value.partition("=")
+                props[key] = text
+            elif letter == "x":
+                options.setdefault("excluded", []).append(value)
+            else:
+                options[f"-{letter}"] = value
+            break
+    return props, options, flags, rest
+
+
+def normal(name: str, props: Dict[str, str]) -> Dict[str, str]:
+    """Properties as zfs(8) keeps them."""
     found = dict(props)
     for key in SIZES:
         if key in found:
@@ -124,7 +176,8 @@ def _need(host: SimulatedHost, name: str) -> Dict[str, Any]:
     return dict(host.state["datasets"][name])
 
 
-def _new(host: SimulatedHost, name: str, kind: str, props: Dict[str, str], origin: str = "") -> None:
+def new_dataset(host: SimulatedHost, name: str, kind: str, props: Dict[str, str], origin: str = "") -> None:
+    """A dataset or snapshot comes to be."""
     what = "snapshot " if kind == "snapshot" else ""
     if name in host.state["datasets"]:
         raise Refusal(f"cannot create {what}'{name}': dataset already exists")
@@ -132,7 +185,11 @@ def _new(host: SimulatedHost, name: str, kind: str, props: Dict[str, str], origi
     if kind != "snapshot" and parent and parent not in host.state["datasets"]:
         raise Refusal(f"cannot create '{name}': parent does not exist")
     host.state["txg"] += 1
-    host.state["datasets"][name] = {"type": kind, "props": _normal(name, props), "origin": origin, "txg": host.state["txg"]}
+    unique = f"{host.root}{name}{host.state['txg']}".encode()
+    host.state["datasets"][name] = {
+        "type": kind, "props": normal(name, props), "origin": origin, "txg": host.state["txg"],
+        "guid": str(int(hashlib.sha256(unique).hexdigest()[:15], 16)),
+    }
 
 
 def _create(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
@@ -146,8 +203,8 @@ def _create(host: SimulatedHost, rest: List[str], props: Dict[str, str], options
         parent = name.rpartition("/")[0]
         if parent and parent not in host.state["datasets"]:
             _create(host, [parent], {}, {}, "p")
-    _new(host, name, "filesystem", props)
-    _mount(host, name)
+    new_dataset(host, name, "filesystem", props)
+    mount_one(host, name)
     return ""
 
 
@@ -157,24 +214,21 @@ def _snapshot(host: SimulatedHost, rest: List[str], props: Dict[str, str], optio
         if name in host.state["datasets"]:
             raise Refusal(f"cannot create snapshot '{name}': dataset already exists")
     for name in rest:
-        _new(host, name, "snapshot", props)
-        shutil.copytree(host.real(mountpoint(host, name.partition("@")[0])), _kept(host, name), symlinks=True)
-    return ""
-
-
-def _bookmark(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
-    host.state["datasets"][rest[1]] = {**_need(host, rest[0]), "type": "bookmark", "props": {}}
+        new_dataset(host, name, "snapshot", props)
+        dataset = name.partition("@")[0]
+        trees.copy(home(host, dataset), _kept(host, name), nested(host, dataset))
+        point = _mounted(host, dataset)
+        host.state["datasets"][name]["flags"] = [flag[len(point):] for flag in host.state["flags"] if point and flag.startswith(point + "/")]
     return ""
 
 
 def _clone(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
     snapshot, name = rest
     _need(host, snapshot)
-    _new(host, name, "filesystem", props, snapshot)
-    point = host.real(mountpoint(host, name))
-    point.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(_kept(host, snapshot), point, symlinks=True, dirs_exist_ok=True)
-    _mount(host, name)
+    new_dataset(host, name, "filesystem", props, snapshot)
+    trees.copy(_kept(host, snapshot), home(host, name))
+    if "canmount" not in props or props["canmount"] == "on":
+        mount_one(host, name)
     source = mountpoint(host, snapshot.partition("@")[0])
     target = mountpoint(host, name)
     host.state["flags"] += [target + flag[len(source):] for flag in host.state["flags"] if flag.startswith(source + "/")]
@@ -183,9 +237,15 @@ def _clone(host: SimulatedHost, rest: List[str], props: Dict[str, str], options:
 
 def _destroy(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
     name = rest[0]
+    if "#" in name and name not in host.state["datasets"]:
+        raise Refusal(f"bookmark '{name}' does not exist.")
     one = _need(host, name)
     datasets = host.state["datasets"]
+    held = [other for other, two in datasets.items() if two.get("holds") and (other == name or other.startswith(f"{name}@") and "r" in flags)]
+    if held:
+        raise Refusal(f"cannot destroy snapshot {held[0]}: it's being held. Run 'zfs holds -r {held[0]}' to see holders.")
     if one["type"] == "bookmark":
+        drop(host, name)
         del datasets[name]
         return ""
     if one["type"] == "snapshot":
@@ -196,10 +256,11 @@ def _destroy(host: SimulatedHost, rest: List[str], props: Dict[str, str], option
                 f"cannot destroy '{name}': snapshot has dependent clones\n"
                 f"use '-R' to destroy the following datasets:\n{listed}"
             )
-        shutil.rmtree(_kept(host, name))
+        drop(host, name)
         del datasets[name]
         return ""
     for mark in [other for other in datasets if other.startswith(name + "#")]:
+        drop(host, mark)
         del datasets[mark]  # they go with their dataset, unasked
     below = [other for other in datasets if other.startswith((name + "/", name + "@"))]
     if below and "r" not in flags:
@@ -209,42 +270,50 @@ def _destroy(host: SimulatedHost, rest: List[str], props: Dict[str, str], option
         )
     for other in reversed(below):
         _destroy(host, [other], {}, {}, "")
-    point = mountpoint(host, name)
-    if any(mount["node"].startswith(point + "/") for mount in host.state["mounts"]):
-        raise Refusal(f"cannot unmount '{point}': pool or dataset is busy")
-    if any(jail["path"] == point for jail in [*host.state["jails"].values(), *host.state["dying"]]):
-        raise Refusal(f"cannot unmount '{point}': pool or dataset is busy")
+    point, place = mountpoint(host, name), home(host, name)
+    _not_busy(host, name)
     host.state["mounts"] = [mount for mount in host.state["mounts"] if mount["special"] != name]
-    shutil.rmtree(_home(host, name), ignore_errors=True)
+    shutil.rmtree(place, ignore_errors=True)
     host.state["flags"] = [flag for flag in host.state["flags"] if not flag.startswith(point + "/")]
     del datasets[name]
     return ""
 
 
-def _home(host: SimulatedHost, name: str) -> Path:
-    """Where the files of a dataset are: at its mountpoint, or out of sight."""
-    point = mountpoint(host, name)
-    return host.root / ".snapshots" / f"unmounted%{name.replace('/', '%')}" if point in ("none", "legacy") else host.real(point)
+def _not_busy(host: SimulatedHost, name: str) -> None:
+    point = _mounted(host, name)
+    if not point:
+        return
+    used = any(mount["node"].startswith(point + "/") for mount in host.state["mounts"])
+    if used or any(jail["path"] == point for jail in [*host.state["jails"].values(), *host.state["dying"]]):
+        raise Refusal(f"cannot unmount '{point}': pool or dataset is busy")
+
+
+def home(host: SimulatedHost, name: str) -> Path:
+    """Where the files of a dataset are: where it is mounted, or out of sight."""
+    point = _mounted(host, name)
+    return host.real(point) if point else host.root / ".snapshots" / f"unmounted%{name.replace('/', '%')}"
 
 
 def _moved(host: SimulatedHost, name: str, before: Path) -> None:
     """After a change of its mountpoint: mounted anew, its files there."""
+    was = _mounted(host, name)
     host.state["mounts"] = [mount for mount in host.state["mounts"] if mount["special"] != name]
-    after = _home(host, name)
-    if before.is_dir() and before != after:
-        after.parent.mkdir(parents=True, exist_ok=True)
-        if after.is_dir() and not os.listdir(after):
-            after.rmdir()
-        before.rename(after)
-    _mount(host, name)
+    hidden = home(host, name)
+    if was and before.is_dir():
+        hidden.parent.mkdir(parents=True, exist_ok=True)
+        before.rename(hidden)
+    if was or hidden.is_dir() and host.state["datasets"][name]["props"].get("canmount", "on") == "on":
+        mount_one(host, name)
 
 
 def _set(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
     name = rest[-1]
     _need(host, name)
     given = dict(word.split("=", 1) for word in rest[:-1])
-    before = _home(host, name)
-    host.state["datasets"][name]["props"].update(_normal(name, given))
+    before = home(host, name)
+    host.state["datasets"][name]["props"].update(normal(name, given))
+    for key in given:
+        host.state["datasets"][name].get("received", {}).pop(key, None)
     if "mountpoint" in given:
         _moved(host, name, before)
     return ""
@@ -282,10 +351,11 @@ def _get(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: D
     columns = options.get("-o", "name,property,value,source").split(",")
     lines = []
     local = host.state["datasets"].get(rest[1], {"props": {}})["props"]
-    keys = list(local) if (rest[0], options.get("-s")) == ("all", "local") else rest[0].split(",")
+    received = host.state["datasets"].get(rest[1], {}).get("received", {})
+    keys = [key for key in local if key not in received] if (rest[0], options.get("-s")) == ("all", "local") else rest[0].split(",")
     for name, key in ((name, key) for name in rest[1:] for key in keys):
         one = _need(host, name)
-        source = "local" if key in one["props"] else "default"
+        source = "received" if key in one.get("received", {}) else "local" if key in one["props"] else "default"
         if key == "mountpoint" and source == "default":
             source = f"inherited from {_setter(host, name, key)}"
         shown = {"name": name, "property": key, "value": property_of(host, name, key), "source": source}
@@ -296,8 +366,10 @@ def _get(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: D
 def _rename(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
     old, new = rest
     _need(host, old)
-    before = _home(host, old)
     datasets = host.state["datasets"]
+    moved = [mount for mount in host.state["mounts"] if mount["special"] == old or mount["special"].startswith(old + "/")]
+    if new in datasets:
+        raise Refusal(f"cannot rename '{old}': dataset already exists")
     host.state["datasets"] = {
         (new + name[len(old):] if name == old or name.startswith((old + "/", old + "@", old + "#")) else name): one
         for name, one in datasets.items()
@@ -305,17 +377,18 @@ def _rename(host: SimulatedHost, rest: List[str], props: Dict[str, str], options
     for one in host.state["datasets"].values():
         if (one.get("origin") or "").startswith((old + "/", old + "@")):
             one["origin"] = new + one["origin"][len(old):]
-    after = _home(host, new)
-    if before.is_dir() and before != after:
-        shutil.move(str(before), str(after))
     kept_as = old.replace("/", "%")
     kept_there = (host.root / ".snapshots").iterdir() if (host.root / ".snapshots").is_dir() else ()
-    for kept in [one for one in kept_there if one.name.startswith((f"{kept_as}@", f"{kept_as}%"))]:
-        kept.rename(kept.with_name(new.replace("/", "%") + kept.name[len(old.replace("/", "%")):]))
-    moved = [mount for mount in host.state["mounts"] if mount["special"] == old or mount["special"].startswith(old + "/")]
+    starts = (f"{kept_as}@", f"{kept_as}#", f"{kept_as}%", f"unmounted%{kept_as}%")
+    for kept in [one for one in kept_there if one.name.startswith(starts) or one.name in (kept_as, f"unmounted%{kept_as}")]:
+        kept.rename(kept.with_name(kept.name.replace(kept_as, new.replace("/", "%"), 1)))
     for mount in moved:  # unmounted and mounted anew
         name = new + mount["special"][len(old):]
-        mount.update({"special": name, "node": mountpoint(host, name)})
+        before, point = host.real(mount["node"]), mount["node"] if "u" in flags else mountpoint(host, name)
+        if before.is_dir() and before != host.real(point):
+            host.real(point).parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(str(before), str(host.real(point)))
+        mount.update({"special": name, "node": point})
     host.state["mounts"] = [mount for mount in host.state["mounts"] if mount not in moved] + moved
     return ""
 
@@ -334,17 +407,15 @@ def _rollback(host: SimulatedHost, rest: List[str], props: Dict[str, str], optio
             f"cannot rollback to '{name}': more recent snapshots or bookmarks exist\n"
             f"use '-r' to force deletion of the following snapshots and bookmarks:\n{listed}"
         )
-    point = host.real(mountpoint(host, dataset))
-    for entry in list(point.iterdir()):
-        shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
-    shutil.copytree(_kept(host, name), point, symlinks=True, dirs_exist_ok=True)
+    trees.empty(home(host, dataset))
+    trees.copy(_kept(host, name), home(host, dataset))
     return ""
 
 
 def _inherit(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
     key, name = rest
     _need(host, name)
-    before = _home(host, name)
+    before = home(host, name)
     host.state["datasets"][name]["props"].pop(key, None)
     if key == "mountpoint":
         _moved(host, name, before)
@@ -352,12 +423,31 @@ def _inherit(host: SimulatedHost, rest: List[str], props: Dict[str, str], option
 
 
 def _unmount(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
-    host.state["mounts"] = [mount for mount in host.state["mounts"] if mount["special"] != rest[0]]
+    name = rest[-1]
+    before = home(host, name)
+    if not _mounted(host, name):
+        raise Refusal(f"cannot unmount '{name}': not currently mounted")
+    _not_busy(host, name)
+    host.state["mounts"] = [mount for mount in host.state["mounts"] if mount["special"] != name]
+    home(host, name).parent.mkdir(parents=True, exist_ok=True)
+    before.rename(home(host, name))
+    before.mkdir()
+    return ""
+
+
+def _mount(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    name = rest[-1]
+    one = _need(host, name)
+    if _mounted(host, name):
+        raise Refusal(f"cannot mount '{name}': filesystem already mounted")
+    if one["props"].get("keystatus") == "unavailable":
+        raise Refusal(f"cannot mount '{name}': encryption key not loaded")
+    mount_one(host, name)
     return ""
 
 
 VERBS = {
-    "bookmark": _bookmark, "create": _create, "snapshot": _snapshot, "clone": _clone, "destroy": _destroy, "set": _set, "list": _list,
+    "mount": _mount, "create": _create, "snapshot": _snapshot, "clone": _clone, "destroy": _destroy, "set": _set, "list": _list,
     "get": _get, "rename": _rename, "unmount": _unmount, "umount": _unmount,
     "rollback": _rollback, "inherit": _inherit,
 }

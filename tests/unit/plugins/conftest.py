@@ -20,4 +20,4 @@ def simulated(tmp_path: Path) -> SimulatedHost:
 
 @pytest.fixture
 def host(simulated: SimulatedHost) -> Host:
-    return Host(simulated.runner, str(simulated.root))
+    return Host(simulated.runner, str(simulated.root), simulated.spawn)
