@@ -314,6 +314,13 @@ adopt:
       place of ours is an error.
   type: bool
   default: false
+was:
+  description:
+    - The name that the jail had. Where a jail of ours has that name, and none has this one, everything of it comes to its new
+      name, in one plan with all else that is declared. It stops for that, and what fails is taken back, see C(docs/move.md).
+    - Jails nested in it go along, and what depends on it is told. Once it is done nothing is left to do, and the option may stay.
+    - Where both names are there, it is refused. Where neither is, the jail is made.
+  type: str
 destroy_snapshots:
   description:
     - Where it is V(absent), lets snapshots of the jail's own dataset go with it.

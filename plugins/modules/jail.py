@@ -82,6 +82,13 @@ EXAMPLES = r"""
     ip4: [em0|10.0.0.50/24]
     adopt: true
 
+- name: Give a jail another name, with all that is called by it
+  cellblock.jails.jail:
+    name: sql
+    was: db
+    base: 15.1-RELEASE
+    ip4: [em0|10.0.0.40/24]
+
 - name: Let a change wait for the next restart, of whatever kind
   cellblock.jails.jail:
     name: www

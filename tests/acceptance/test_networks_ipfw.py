@@ -12,6 +12,7 @@ import pytest
 
 from .machine import Failed, Killed, Machine
 from .test_networks import LAN, clean, member, networks
+from .test_renames import renamed_with_ports
 
 IPFW = {"firewall": "ipfw"}
 
@@ -168,3 +169,9 @@ def test_the_number_of_commands_does_not_grow(net: Machine) -> None:
         assert net.jails(many(count))["steps"] == []
         counts.append(len(net.sim.commands))  # type: ignore[attr-defined]
     assert counts[0] == counts[1]
+
+
+def test_ports_go_along_with_another_name(net: Machine) -> None:
+    networks(net, LAN, **IPFW)
+    renamed_with_ports(net, own(net))
+    assert "cbweb" not in str(net.read("/usr/local/etc/cellblock/ipfw.sh"))

@@ -37,13 +37,14 @@ def rc_conf_before(seen: Observed, defined: Defined, adopted: Collection[str] = 
         old = seen.groups.get(name)
         if definition is not None and definition.style == "rc_conf":
             if old != definition:
-                text = _put(text, name, definition)
+                text = put(text, name, definition)
         elif definition is not None and old is not None:
             text = _drop(text, name)
     return text
 
 
-def _put(text: str, name: str, definition: Definition) -> str:
+def put(text: str, name: str, definition: Definition) -> str:
+    """rc.conf with the group of a jail as this definition has it, in its place, whatever it is called there."""
     found = _find(text, name)
     place = found[0] if found is not None else None
     return rc_conf.put_group(_drop(text, name), definition.mark(), rc_lines(definition), place)

@@ -43,7 +43,9 @@ def _down_and_up(staying: Sequence[Lane]) -> List[Lane]:
 
 def _needs(scene: Scene, jail: Jail) -> Tuple[str, ...]:
     if jail.state == "absent":
-        return tuple(other.name for other in scene.jails if _goes_before(scene, other, jail))
+        renamed = scene.seen.own.get("renaming")
+        led = renamed.led(jail.name) if renamed is not None else None
+        return tuple([other.name for other in scene.jails if _goes_before(scene, other, jail)] + ([led] if led else []))
     parents = set(accumulate(jail.path.split("/")[:-1], "{}/{}".format))
     around = [other.name for other in scene.jails if other.path and other.path in parents and other.state != "absent" and other.name not in needs(jail)]
     return (*needs(jail), *around)

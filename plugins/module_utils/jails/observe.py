@@ -55,8 +55,11 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
         seen.datasets = ask.datasets(host, tops, ZFS_COLUMNS)
     seen.cpus = ask.cpus(host, _on_few_cpus(seen, jails))
     seen.loaded_rulesets = _loaded_rulesets(host, seen, jails)
+    for aspect in aspects:
+        aspect.recast(seen, jails)
+    seen.places = {path: now for path, now in seen.places.items() if host.isdir(now)}
     seen.roots = _roots(seen, jails)
-    host.guard(seen.roots)
+    host.guard([*seen.roots, *seen.places.values()])
     for jail in jails:
         _look_at(host, seen, jail, aspects)
     _look_for_paths(host, seen, jails, storage_path)
@@ -181,8 +184,9 @@ def _directory(host: Host, seen: Observed, path: str) -> bool:
 
     :raises UnsafePath: whoever is root in an outer jail planted one.
     """
-    place = host.below(path)
-    if host.isdir(path) if place is None else place[0].look(place[1], 0).kind == "directory":
+    now = seen.place(path)
+    place = host.below(now)
+    if host.isdir(now) if place is None else place[0].look(place[1], 0).kind == "directory":
         seen.directories.add(path)
     return path in seen.directories
 
@@ -203,7 +207,7 @@ def _look_at(host: Host, seen: Observed, jail: Jail, aspects: Sequence[Aspect]) 
     try:
         if not jail.path or not _directory(host, seen, jail.path):
             return
-        tree = host.tree(jail.path)
+        tree = host.tree(seen.place(jail.path))
         if tree.listdir(""):
             seen.filled.add(jail.path)
         found = inside.look(tree, jail.inside)

@@ -65,7 +65,15 @@ class Observed:
     missing_zones: Set[str] = field(default_factory=set)  # declared, and unknown to the host
     has_pkg: bool = False
     roots: Dict[str, str] = field(default_factory=dict)  # of all jails, whoever made them, and whose each is
+    places: Dict[str, str] = field(default_factory=dict)  # where roots are now that will be elsewhere
     own: Dict[str, Any] = field(default_factory=dict)  # what aspects read for themselves, by their names
+
+    def place(self, path: str) -> str:
+        """Where it is now what will be at a path."""
+        for new, now in self.places.items():
+            if path == new or path.startswith(f"{new}/"):
+                return now + path[len(new):]
+        return path
 
     def outer(self, path: str) -> Optional[str]:
         """The root of the outermost jail that a path is below."""

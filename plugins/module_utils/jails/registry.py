@@ -32,6 +32,12 @@ def _upgrades() -> Aspect:
     return Upgrades()
 
 
+def _renames() -> Aspect:
+    from ansible_collections.cellblock.jails.plugins.module_utils.moves.aspect import Renames
+
+    return Renames()
+
+
 def _loopback() -> Aspect:
     from ansible_collections.cellblock.jails.plugins.module_utils.networks.loopback import Loopback
 
@@ -64,6 +70,7 @@ def _rules() -> Aspect:
 
 # In the order in which a jail is brought; it is removed in the reverse.
 ASPECTS: Tuple[Aspect, ...] = (
+    Later("renaming", _renames, {"was": {"type": "str"}}, ("renaming", "former")),
     DefinitionFile(),
     ConsoleLog(),
     Later("upgrade", _upgrades, facts=("upgrade",)),

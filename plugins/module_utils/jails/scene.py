@@ -56,6 +56,7 @@ class Change:
     :param inside: what runs inside of it when all else is done, without the host's lock.
     :param waits: the parameters whose change waits for a restart.
     :param stops: whether it is stopped on the way.
+    :param renamed: whether it has another name as yet, which it keeps when this fails.
     :param whole: whether its root is there and complete.
     :param files: what is at the paths that aspects looked at, below its root; None for a root that is still to be made.
     """
@@ -70,6 +71,7 @@ class Change:
     inside: List[Step] = field(default_factory=list)
     waits: List[str] = field(default_factory=list)
     stops: bool = False
+    renamed: bool = False
     whole: bool = False
     files: Optional[Mapping[str, Entry]] = None
 
@@ -104,7 +106,7 @@ class Change:
         """What defines it after the run: a failed creation leaves nothing, a failed removal its mark."""
         if not failed:
             return self.new
-        return None if self.is_new else self.new or self.old
+        return None if self.is_new or self.renamed else self.new or self.old
 
 
 class SharedFiles:

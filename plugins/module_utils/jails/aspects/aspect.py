@@ -58,6 +58,9 @@ class Aspect:
     def observe(self, host: Host, seen: Observed, jails: Sequence[Jail]) -> None:
         """Read what it needs into ``seen.own``, in a number of commands that does not grow with the jails."""
 
+    def recast(self, seen: Observed, jails: Sequence[Jail]) -> None:
+        """Let all that follows see the host as its first steps will leave it; before roots are looked at."""
+
     def look(self, jail: Jail) -> Mapping[str, int]:
         """Paths below the jail's root that it wants to see, and how many bytes of each at most."""
         return {}
