@@ -293,6 +293,22 @@ flavour:
     - A directory tree of the host that is laid over a new root, by path or by name below C(storage_path/flavours).
     - A file C(flavour.sh) at its top is run once inside the jail, and removed.
   type: str
+copy_of:
+  description:
+    - A jail of this host that the root is a copy of when it is made; later it means nothing, and that jail can go.
+    - O(root) and O(base) are what that jail's are; V(thick) is also a copy of a clone and of an existing root.
+    - The copy has an identity of its own. Its addresses must be others, and so must its C(host.hostuuid), C(host.hostid) and
+      O(hostname) when they are named; its MAC addresses are. The keys of sshd, C(/etc/hostid), C(/etc/machine-id), leases of DHCP,
+      stored entropy and what is in C(/var/run) are not copied.
+    - With ZFS the copy is what a power cut would leave of a running jail. Without it files are copied one by one; what a running jail
+      writes meanwhile may come in any state, so stop it first where that matters. Datasets below the jail's own are not copied.
+  type: str
+copy_hook:
+  description:
+    - A command and its words, run once in the copy before anything else of it, in a jail without a network. For what services
+      know themselves by, such as the identity of a database. When it fails, there is no copy.
+  type: list
+  elements: str
 packages:
   description:
     - Packages that are installed inside with pkg(8) of the host when they join this list.

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Callable, List, Mapping, Sequence
+from typing import Callable, List, Mapping, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -66,6 +66,17 @@ def forget_properties(host: Host, dataset: str, names: Sequence[str]) -> None:
     """Take user properties away from a dataset, see zfsprops(7)."""
     for name in names:
         host.run(["zfs", "inherit", name, dataset])
+
+
+def stream(host: Host, snapshot: str, dataset: str, properties: Mapping[str, str], origin: Optional[str] = None) -> None:
+    """Make a dataset of a snapshot's content, see zfs-send(8); it does not depend on the snapshot.
+
+    :param origin: the snapshot that the sent dataset is a clone of; the new one becomes a clone of it too.
+    """
+    from ansible_collections.cellblock.jails.plugins.module_utils.engine.streams import flow
+
+    since = ["-i", origin] if origin is not None else []
+    flow(host, [["zfs", "send", "-L", "-e", "-c", *since, snapshot], ["zfs", "receive", *_options(properties), dataset]], where=snapshot)
 
 
 def destroy_dataset(host: Host, dataset: str) -> None:

@@ -17,6 +17,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, UnsafePath
 
 PIECE = 1 << 20
+SECOND = 10 ** 9  # nanoseconds
 READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 MADE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 # Python has chflags(2) by path only, so its directory is entered; nobody else may have entered another meanwhile.
@@ -240,3 +241,24 @@ def _set_flags(parent: int, name: str, flags: int) -> None:
         finally:
             os.fchdir(before)
             os.close(before)
+
+
+def refresh(source: Walk, copy: Walk, since: int) -> None:
+    """Bring a copy up to date.
+
+    :param since: what was changed at this second or later is copied whatever it looks like.
+    """
+    was, now = (walk.survey(lambda path: path != ".zfs") for walk in (copy, source))
+    names: Dict[Tuple[int, int], str] = {}
+    for path, stamp in now.items():
+        if stamp.kind != "other" and (stamp.mtime >= since * SECOND or _looks(was.get(path)) != _looks(stamp)):
+            copy.bring(source, path, stamp, names)
+    for path in sorted((path for path in was if path not in now), key=lambda path: -path.count("/")):
+        copy.discard(path)
+
+
+def _looks(stamp: Optional[Stamp]) -> object:
+    if stamp is None:
+        return None
+    content = (stamp.size, stamp.mtime // SECOND, stamp.flags) if stamp.kind == "file" else stamp.target
+    return stamp.kind, stamp.shape() if stamp.kind != "link" else (), content

@@ -47,8 +47,9 @@ def _needs(scene: Scene, jail: Jail) -> Tuple[str, ...]:
         led = renamed.led(jail.name) if renamed is not None else None
         return tuple([other.name for other in scene.jails if _goes_before(scene, other, jail)] + ([led] if led else []))
     parents = set(accumulate(jail.path.split("/")[:-1], "{}/{}".format))
+    copied = [jail.own["copy"].of] if "copy" in jail.own and jail.name in scene.fillings else []
     around = [other.name for other in scene.jails if other.path and other.path in parents and other.state != "absent" and other.name not in needs(jail)]
-    return (*needs(jail), *around)
+    return (*needs(jail), *around, *copied)
 
 
 def _goes_before(scene: Scene, other: Jail, jail: Jail) -> bool:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.addresses import Addresses
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect, Later
@@ -68,12 +68,21 @@ def _rules() -> Aspect:
     return Rules()
 
 
+def _copy() -> Aspect:
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.copy import Copy
+
+    return Copy()
+
+
+OF_COPIES: Dict[str, Dict[str, Any]] = {"copy_of": {"type": "str"}, "copy_hook": {"type": "list", "elements": "str"}}
+
 # In the order in which a jail is brought; it is removed in the reverse.
 ASPECTS: Tuple[Aspect, ...] = (
     Later("renaming", _renames, {"was": {"type": "str"}}, ("renaming", "former")),
     DefinitionFile(),
     ConsoleLog(),
     Later("upgrade", _upgrades, facts=("upgrade",)),
+    Later("copy", _copy, OF_COPIES, ("copy_of",)),
     Boot(),
     Root(),
     Parameters(),

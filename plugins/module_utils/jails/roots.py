@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -16,6 +16,9 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.inside import SCRIPT
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import BASE_MOUNT, Jail
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed, partial, private
+
+if TYPE_CHECKING:
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails.filling import Filling
 
 # What a thin jail has of its own; everything else of a base is seen through the mounted base.
 OWN = ("etc", "root", "var", "tmp")
@@ -28,7 +31,8 @@ LINKED = (
 )
 # State of the host's tools, not of the system; it would only grow the copy.
 LEFT_OUT = ("var/db/etcupdate", "var/db/freebsd-update", "var/cache/pkg", "var/db/mergemaster.mtree")
-BEFORE_UPGRADE = "cellblock-before-"  # what snapshots of ours are called by, that jail_upgrade keeps of a jail
+OURS = "cellblock-"  # what all snapshots of ours are called by, whoever of us takes them
+BEFORE_UPGRADE = f"{OURS}before-"  # those that jail_upgrade keeps of a jail
 
 
 def dataset_of(jail: Jail, dataset: Optional[str], storage_path: str) -> Optional[str]:
@@ -69,6 +73,7 @@ class Source:
     :param stale: whether a run that died left a half made dataset.
     :param private: where the root is made and unmade, when its place is in another jail's root: out of that jail's sight.
     :param flavour: what its flavour is, in a few words.
+    :param filling: what it is filled by in place of a base.
     """
 
     path: str
@@ -77,13 +82,15 @@ class Source:
     stale: bool = False
     private: Optional[str] = None
     flavour: str = ""
+    filling: Optional[Filling] = None
 
 
 def make(jail: Jail, dataset: Optional[str], source: Source) -> Step:
     """The step that makes a root, flavour and all."""
-    if jail.root == "existing":
+    if jail.root == "existing" and source.filling is None:
         raise InputError(f"{jail.path} is not there", f"jail {jail.name}", "root: existing takes a directory as it is")
     of_base = f" of base {jail.base}" if jail.base else ""
+    of_base += f", {source.filling.words}" if source.filling is not None else ""
     what = f"make {jail.root} root{of_base} at {f'dataset {dataset}' if dataset else jail.path}"
     laid = f"flavour {jail.flavour}: {source.flavour}" if jail.flavour is not None else ""
     what += f", with {laid}" if laid else ""
@@ -97,6 +104,8 @@ def make(jail: Jail, dataset: Optional[str], source: Source) -> Step:
             host.tree(jail.path).makedirs(point)
 
     def undo(host: Host) -> None:
+        if source.filling is not None:
+            source.filling.clear(host, dataset)
         if dataset is not None:
             _destroy_dataset(host, dataset)
             if source.private is not None:
@@ -137,17 +146,21 @@ def _resize_step(dataset: str, name: str, now: str, after: str) -> Step:
 
 
 def _make_dataset(host: Host, jail: Jail, dataset: str, source: Source) -> None:
+    if source.filling is not None:
+        source.filling.clear(host, dataset)
     if source.stale:
         _destroy_dataset(host, dataset)
     place = source.private or jail.path
-    whole = jail.root == "clone" and jail.flavour is None and source.private is None
+    whole = jail.root == "clone" and jail.flavour is None and source.private is None and source.filling is None
     properties = {"cellblock:jail": jail.name, "cellblock:state": "ready" if whole else "partial", **_sizes(jail)}
     if source.private is not None:
         _make_private(host, source.private)
         properties["mountpoint"] = source.private
     elif source.mountpoint is not None:
         properties["mountpoint"] = source.mountpoint
-    if jail.root == "clone":
+    if source.filling is not None:
+        source.filling.fill_dataset(host, dataset, properties, place)
+    elif jail.root == "clone":
         if source.dataset is None:
             raise HostError(f"base {jail.base} is not a dataset", f"jail {jail.name}", "Use root: thick or thin")
         storage.clone(host, storage.newest_snapshot(host, source.dataset), dataset, properties)
@@ -156,6 +169,8 @@ def _make_dataset(host: Host, jail: Jail, dataset: str, source: Source) -> None:
         _fill(host, jail, place, source.path)
     if not whole:
         _flavour(host, jail, place)
+        if source.filling is not None:
+            source.filling.finish(host, place)
         if source.private is not None:
             _mount_inside(host, jail, dataset)
             _drop_private(host, source.private)
@@ -194,12 +209,19 @@ def _mount_inside(host: Host, jail: Jail, dataset: str) -> None:
 
 def _make_directory(host: Host, jail: Jail, source: Source) -> None:
     growing = source.private or partial(jail.path)
+    if source.filling is not None:
+        source.filling.clear(host, None)
     storage.remove_tree(host, growing)
     if source.private is not None:
         _make_private(host, growing)
     host.makedirs(growing)
-    _fill(host, jail, growing, source.path)
+    if source.filling is not None:
+        source.filling.fill_directory(host, growing)
+    else:
+        _fill(host, jail, growing, source.path)
     _flavour(host, jail, growing)
+    if source.filling is not None:
+        source.filling.finish(host, growing)
     place = host.below(jail.path)
     if place is not None:
         place[0].put_in(host.real(growing), place[1])
@@ -292,7 +314,7 @@ def destroy(
         raise Refused(f"something foreign is mounted inside: {listed}", where, "Unmount it first")
     if dataset is not None and dataset in (seen.datasets or {}):
         names = storage.doomed(
-            seen.datasets or {}, dataset, lambda taken: snapshots or taken.startswith(BEFORE_UPGRADE), where,
+            seen.datasets or {}, dataset, lambda taken: snapshots or taken.startswith(OURS), where,
             "Destroy them, or set destroy_snapshots: true",
         )
         return [_destruction(doomed) for doomed in names]

@@ -16,6 +16,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
 
 if TYPE_CHECKING:  # which needs the aspects, and they the scene
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails.filling import Filling
     from ansible_collections.cellblock.jails.plugins.module_utils.jails.request import Request
 
 
@@ -27,6 +28,7 @@ class Scene:
     :param marks: the facts of all marks of the host, by jail.
     :param warnings: what the operator should know; aspects add to it.
     :param owners: the jails that bring each address, once somebody asked.
+    :param fillings: what new roots are filled by in place of a base, by jail.
     """
 
     request: Request
@@ -35,6 +37,7 @@ class Scene:
     marks: Mapping[str, Mapping[str, Any]]
     warnings: List[str] = field(default_factory=list)
     owners: Optional[Mapping[str, Sequence[str]]] = None
+    fillings: Dict[str, Filling] = field(default_factory=dict)
 
 
 @dataclass

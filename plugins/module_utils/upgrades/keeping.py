@@ -11,10 +11,9 @@ from typing import Any, Dict, List, Mapping, Optional, Tuple
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import Stamp, Walk
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import Walk, refresh
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.roots import BEFORE_UPGRADE
 
-SECOND = 10 ** 9  # nanoseconds
 PLACE = "cellblock:mountpoint"
 ASIDE = "aside"  # the state of a dataset that no jail is
 PREFIX = BEFORE_UPGRADE  # of our snapshots; what follows is what the jail was upgraded to
@@ -132,27 +131,6 @@ class Keep:
                 host.rename(self.root, failed)
             host.rename(before, self.root)
         storage.remove_tree(host, failed, ask.mounts(host))
-
-
-def refresh(source: Walk, copy: Walk, since: int) -> None:
-    """Bring a copy up to date.
-
-    :param since: what was changed at this second or later is copied whatever it looks like.
-    """
-    was, now = (walk.survey(lambda path: path != ".zfs") for walk in (copy, source))
-    names: Dict[Tuple[int, int], str] = {}
-    for path, stamp in now.items():
-        if stamp.kind != "other" and (stamp.mtime >= since * SECOND or _looks(was.get(path)) != _looks(stamp)):
-            copy.bring(source, path, stamp, names)
-    for path in sorted((path for path in was if path not in now), key=lambda path: -path.count("/")):
-        copy.discard(path)
-
-
-def _looks(stamp: Optional[Stamp]) -> object:
-    if stamp is None:
-        return None
-    content = (stamp.size, stamp.mtime // SECOND, stamp.flags) if stamp.kind == "file" else stamp.target
-    return stamp.kind, stamp.shape() if stamp.kind != "link" else (), content
 
 
 def aside(dataset: str, snapshot: str) -> str:

@@ -48,7 +48,8 @@ class Root(Always):
             else:
                 _refuse_conversion(scene, jail, change.old)
         with faults:
-            if not faults.found and not is_whole(scene, jail):  # elsewhere there may be other bases too
+            filled = jail.name in scene.fillings and jail.root != "thin"
+            if not faults.found and not is_whole(scene, jail) and not filled:  # elsewhere there may be other bases too
                 _base_path(scene, jail)
         with faults:
             _check_sizes(scene, jail)
@@ -70,9 +71,11 @@ class Root(Always):
             raise InputError(f"dataset {top} is not there", "storage_dataset", "Make it with host_storage, as the role host_prepare does")
         mountpoint = None if jail.path == f"{scene.request.storage_path}/{jail.name}" else jail.path
         hidden = private(scene.request.storage_path, jail.name) if scene.seen.outer(jail.path) is not None else None
+        filling = scene.fillings.get(jail.name)
+        base = (_base_path(scene, jail), _base_dataset(scene, jail)) if filling is None else ("", None)
         source = roots.Source(
-            _base_path(scene, jail), _base_dataset(scene, jail), mountpoint, dataset is not None and dataset in datasets, hidden,
-            scene.seen.own.get("flavour", {}).get(jail.flavour, ""),
+            *base, mountpoint, dataset is not None and dataset in datasets, hidden,
+            scene.seen.own.get("flavour", {}).get(jail.flavour, ""), filling,
         )
         return [roots.make(jail, dataset, source)]
 
