@@ -24,6 +24,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.networks.options i
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.traffic import (
     Bandwidth,
     Port,
+    asked,
     bandwidth_from,
     check_ports,
     port_of,
@@ -90,7 +91,7 @@ class Rules(Aspect):
             return
         pipes = _pipes(scene, jail, old) if traffic.bandwidth != Bandwidth() else (0, 0)
         told = [port.told() for port in traffic.ports]
-        draft.meta["traffic"] = {"ports": told, **({"pipe": pipes[0]} if pipes[0] else {})}
+        draft.meta["traffic"] = {"ports": told, "asked": asked(traffic.ports, traffic.bandwidth), **({"pipe": pipes[0]} if pipes[0] else {})}
         if scene.seen.own[self.name].kind == "ipfw":  # all rules are loaded at once, and by rc.d/ipfw at boot
             draft.meta["traffic"].update({"nats": _nats_of(scene, jail, old)} if told else {})
             return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import Any, Collection, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import INTERFACE
@@ -66,6 +66,20 @@ class Bandwidth:
 
     to_jail: int = 0
     from_jail: int = 0
+
+
+def asked(ports: Sequence[Port], bandwidth: Bandwidth) -> Dict[str, Any]:
+    """The options that these came from; a backup makes a jail of them."""
+    told = [
+        {
+            "proto": port.proto, "port": port.outer.replace(":", "-"), "address": port.address, **({"to": port.to} if port.to != port.first else {}),
+            **{key: value for key, value in (("target", port.target), ("interface", port.interface), ("from", list(port.sources))) if value},
+            **({"reflect": True} if port.reflect else {}),
+        }
+        for port in ports
+    ]
+    rates = {key: str(rate) for key, rate in (("in", bandwidth.to_jail), ("out", bandwidth.from_jail)) if rate}
+    return {key: value for key, value in (("ports", told), ("bandwidth", rates)) if value}
 
 
 def port_of(told: str) -> Port:

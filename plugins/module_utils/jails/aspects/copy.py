@@ -36,6 +36,7 @@ class Copy(Aspect):
     """Only a root that is to be made is filled; later the jail it came from is nobody's business."""
 
     name = "copy"
+    options = {"copy_of": {"type": "str"}, "copy_hook": {"type": "list", "elements": "str"}}
     facts = ("copy_of",)
 
     def declare(self, jail: Jail, options: Mapping[str, Any]) -> Wish:
