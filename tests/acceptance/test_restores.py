@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from typing import Any, Dict, Iterator
 
 import pytest
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.declared import options_of
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import Manifest, Stream, render
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 
-from .machine import Machine
+from .machine import BASE, Failed, Killed, Machine, Simulated
 from .test_networks import LAN, clean, member, networks
 
 
@@ -60,3 +63,235 @@ def test_a_member_of_networks_too(net: Machine) -> None:
     declared = member(net, ports=[port], bandwidth={"in": "50M"}, bpf=True)
     net.jails([declared])
     assert net.jails([options_of(written(net))])["steps"] == []
+
+
+# -- sets, and what becomes of them
+
+DEST = "/var/cellblock-sets"
+STATE = {"etc/cb.conf": "mine\n", "usr/local/etc/own.conf": "own\n", "var/db/data/1": "one\n"}
+
+
+def sha(machine: Machine, path: str) -> str:
+    return machine.run("sha256", "-q", path).strip()
+
+
+def save(machine: Machine, name: str = "cbweb", stamp: str = "20261127T070000Z", **words: Any) -> str:
+    """A set of a jail, as jail_backup would make it."""
+    definition = written(machine, name)
+    place = f"{DEST}/{name}/{stamp}"
+    machine.write(f"{place}/manifest.json", "")
+    root = machine.path("", name).rstrip("/")
+    if machine.dataset and words.get("method", "zfs") == "zfs":
+        snapshot = f"{machine.dataset}/{name}@cellblock-backup-{stamp}"
+        machine.run("zfs", "snapshot", snapshot)
+        put_output(machine, ["zfs", "send", snapshot], f"{place}/root.zfs")
+        file, guid = "root.zfs", machine.run("zfs", "get", "-Hp", "-o", "value", "guid", snapshot).strip()
+        machine.run("zfs", "destroy", snapshot)
+    else:
+        machine.run("tar", "-cf", f"{place}/root.tar", "--one-file-system", "-C", root, ".")
+        file, guid = "root.tar", ""
+    streams = [(file, file[5:], guid, f"{machine.dataset}/{name}" if machine.dataset else "")]
+    if definition.meta["root"] == "thin":
+        machine.run("tar", "-cf", f"{place}/base.tar", "-C", f"{machine.place}/basejails/{definition.meta['base']}", ".")
+        streams.append(("base.tar", "tar", "", ""))
+    sizes = {one: size(machine, f"{place}/{one}") for one, _method, _guid, _dataset in streams}
+    manifest = Manifest(
+        name, stamp, tuple(Stream(one, method, sizes[one], sha(machine, f"{place}/{one}"), sizes[one], guid=guid, dataset=dataset)
+                           for one, method, guid, dataset in streams),
+        style=definition.style, mark=definition.meta, parameters=definition.params, limits=sorted(machine.rules()),
+    )
+    machine.write(f"{place}/manifest.json", render(manifest))
+    return place
+
+
+def size(machine: Machine, path: str) -> int:
+    return machine.sim.real(path).stat().st_size if isinstance(machine, Simulated) else int(machine.run("stat", "-f", "%z", path))
+
+
+def put_output(machine: Machine, argv: Any, path: str) -> None:
+    """What a command prints, as a file."""
+    if isinstance(machine, Simulated):
+        machine.sim.real(path).write_bytes(machine.ask(*argv).out.encode("utf-8", "surrogateescape"))
+    else:
+        machine.run("sh", "-c", f"{shlex.join(argv)} > {path}")
+
+
+def restore(machine: Machine, *jails: Any, check: bool = False, kill_at: Any = None, **options: Any) -> Dict[str, Any]:
+    gate = {"every": 0.0, "within": 30}
+    return machine.module(
+        "jail_restore", check=check, kill_at=kill_at, source=DEST, jails=list(jails) or ["cbweb"], **{"gate": gate, **machine.storage, **options},
+    )
+
+
+def is_back(machine: Machine, name: str = "cbweb") -> None:
+    for path, text in STATE.items():
+        assert machine.read(machine.path(path, name)) == text, path
+
+
+@pytest.fixture(params=["thin", "whole"])
+def root(request: Any, storage: str) -> str:
+    """A root that mounts its base, and one that has all of it."""
+    return "thin" if request.param == "thin" else "clone" if storage == "zfs" else "thick"
+
+
+@pytest.fixture
+def saved(machine: Machine, root: str) -> Iterator[Machine]:
+    """A host with a jail, and a set of it."""
+    machine.jails([machine.web(root=root, limits={"maxproc": 100})])
+    for path, text in STATE.items():
+        machine.write(machine.path(path), text)
+    save(machine)
+    yield machine
+    machine.run("rm", "-rx", DEST)
+
+
+def test_a_jail_that_is_gone_comes_back(saved: Machine, root: str) -> None:
+    before, rules = written(saved), saved.rules()
+    saved.jails([], prune=True, prune_share=100)
+    shown = restore(saved, check=True)
+    assert "cbweb" not in saved.running()
+    assert restore(saved)["steps"] == shown["steps"]
+    is_back(saved)
+    assert "cbweb" in saved.running() and "10.99.0.20/32" in saved.addresses() and saved.rules() == rules
+    assert written(saved).params == before.params
+    assert restore(saved)["steps"] == []
+    assert saved.jails([saved.web(root=root, limits={"maxproc": 100})])["steps"] == []
+
+
+def test_what_stands_there_comes_back_when_the_restored_is_not_well(saved: Machine, root: str) -> None:
+    saved.write(saved.path("etc/cb.conf"), "newer\n")
+    before = saved.picture()
+    with pytest.raises(Failed, match="failed"):
+        restore(saved, gate={"every": 0.0, "within": 1, "commands": ["/usr/bin/false"]})
+    assert saved.picture() == before and saved.read(saved.path("etc/cb.conf")) == "newer\n"
+    assert saved.jails([saved.web(root=root, limits={"maxproc": 100})])["steps"] == []
+    told = restore(saved)
+    is_back(saved)
+    assert told["jails"]["cbweb"]["replaced"] and saved.picture()["place"] == before["place"]
+    assert saved.picture()["datasets"] == before["datasets"]
+
+
+def test_killed_anywhere_the_next_run_ends_the_same(saved: Machine, root: str) -> None:
+    declared = saved.web(root=root, limits={"maxproc": 100})
+    restore(saved)
+    before = saved.picture()
+    at = 0
+    while True:
+        saved.write(saved.path("etc/cb.conf"), "newer\n")
+        try:
+            restore(saved, kill_at=at, again=True)
+            break
+        except Killed:
+            pass
+        restore(saved, again=True)
+        is_back(saved)
+        assert "cbweb" in saved.running() and saved.picture() == before, at
+        assert saved.jails([declared])["steps"] == [], at
+        at += 1 if isinstance(saved, Simulated) else 9
+    assert at > 8
+
+
+def test_under_another_name_beside_the_one_that_runs(saved: Machine, root: str) -> None:
+    saved.write(saved.path("etc/hostid"), "secret\n")
+    save(saved, stamp="20261127T080000Z")
+    restore(saved, {"name": "cbweb", "as": "cbcopy", "declare": {"ip4": [f"{saved.interface}|10.99.0.41"]}})
+    is_back(saved, "cbcopy")
+    assert set(saved.running()) == {"cbweb", "cbcopy"} and "10.99.0.41/32" in saved.addresses()
+    assert saved.read(saved.path("etc/hostid", "cbcopy")) is None
+    with pytest.raises(Failed, match="is the address of jail cbweb"):
+        restore(saved, {"name": "cbweb", "as": "cbother"})
+
+
+def test_single_files_come_into_a_directory_beside(saved: Machine) -> None:
+    saved.write(saved.path("etc/cb.conf"), "newer\n")
+    saved.run("ln", "-s", "/etc", saved.path("etc/out")) if saved.real else saved.link("/etc", saved.path("etc/out"))
+    save(saved, stamp="20261127T080000Z")
+    before = saved.picture()
+    restore(saved, set="20261127T070000Z", files=["/etc/cb.conf", "var/db/data"], to="/var/cb-files")
+    assert saved.read("/var/cb-files/etc/cb.conf") == "mine\n" and saved.read("/var/cb-files/var/db/data/1") == "one\n"
+    assert saved.picture() == before and saved.read(saved.path("etc/cb.conf")) == "newer\n"
+    with pytest.raises(Failed, match="not empty"):
+        restore(saved, files=["/etc/cb.conf"], to="/var/cb-files")
+    saved.run("rm", "-rx", "/var/cb-files")
+    for path, words in (("/etc/no", "is not in the set"), ("/etc/out/passwd", "is a link in the set")):
+        with pytest.raises(Failed, match=words):
+            restore(saved, files=[path], to="/var/cb-files")
+    assert saved.picture() == before and saved.names("/var/cb-files") == []
+
+
+def verify(machine: Machine, check: bool = False, kill_at: Any = None, **options: Any) -> Dict[str, Any]:
+    gate = {"every": 0.0, "within": 30}
+    return machine.module("jail_restore", check=check, kill_at=kill_at, source=DEST, state="verified", **{"gate": gate, **machine.storage, **options})
+
+
+def proof(machine: Machine) -> Any:
+    told = machine.module("jail_info", **machine.storage)["jails"]
+    return next(one for one in told if one["name"] == "cbweb").get("last_proof")
+
+
+def proofs(machine: Machine, stamp: str = "20261127T070000Z") -> Any:
+    return [one["passed"] for one in json.loads(machine.read(f"{DEST}/cbweb/{stamp}/manifest.json") or "")["proofs"]]
+
+
+def test_a_set_is_tested_beside_its_jail_and_nothing_is_left(saved: Machine, root: str) -> None:
+    before, running = saved.picture(), saved.running()["cbweb"]["jid"]
+    told = verify(saved, check=True)
+    assert saved.picture() == before and proofs(saved) == []
+    assert verify(saved)["steps"] == told["steps"]
+    assert saved.picture() == before and saved.running()["cbweb"]["jid"] == running
+    assert proofs(saved) == [True] and proof(saved)["passed"] and proof(saved)["set"] == "20261127T070000Z"
+    assert verify(saved, older_than="7d")["steps"] == []
+    with pytest.raises(Failed, match="failed"):
+        verify(saved, gate={"every": 0.0, "within": 1, "commands": ["/usr/bin/false"]})
+    assert saved.picture() == before and proofs(saved) == [True, False] and "failed" in proof(saved)["said"]
+    assert saved.jails([saved.web(root=root, limits={"maxproc": 100})])["steps"] == []
+
+
+def test_a_test_that_was_killed_leaves_nothing_after_the_next(saved: Machine) -> None:
+    before = saved.picture()
+    at = 0
+    while True:
+        try:
+            verify(saved, kill_at=at)
+            break
+        except Killed:
+            pass
+        verify(saved)
+        assert saved.picture() == before, at
+        at += 1 if isinstance(saved, Simulated) else 9
+    assert at > 8
+
+
+def test_a_set_that_was_cut_or_changed_is_refused_before_anything_is_touched(saved: Machine, root: str) -> None:
+    file = next(name for name in saved.names(f"{DEST}/cbweb/20261127T070000Z") if name.startswith("root."))
+    path = f"{DEST}/cbweb/20261127T070000Z/{file}"
+    if isinstance(saved, Simulated):
+        data = saved.sim.real(path).read_bytes()
+        bad, short = data[:-1] + bytes([data[-1] ^ 1]), data[:-10]
+        before = saved.picture()
+        for wrong, words in ((short, "is not whole"), (bad, "is not what its manifest says")):
+            saved.sim.real(path).write_bytes(wrong)
+            with pytest.raises(Failed, match=words):
+                restore(saved)
+            assert saved.picture() == before
+        saved.sim.real(path).unlink()
+    else:
+        saved.run("truncate", "-s", "-10", path)
+    with pytest.raises(Failed, match="is not whole"):
+        restore(saved)
+    assert "cbweb" in saved.running()
+
+
+def test_a_host_without_its_base(saved: Machine, root: str) -> None:
+    if not isinstance(saved, Simulated):
+        pytest.skip("the base of a real host is every case's")
+    saved.jails([], prune=True, prune_share=100)
+    saved.module("basejail", name=BASE, state="absent", **saved.storage)
+    restore(saved)
+    is_back(saved)
+    assert "cbweb" in saved.running()
+    declared = saved.web(root=root, limits={"maxproc": 100})
+    if root != "thin":
+        saved.module("basejail", name=BASE, source="sets", url="file:///var/dist", **saved.storage)
+    assert saved.module("basejail", name=BASE, **saved.storage)["steps"] == []
+    assert saved.jails([declared])["steps"] == []

@@ -102,14 +102,7 @@ class Copying(Filling):
 
     def finish(self, host: Host, place: str) -> None:
         """Take away what only one system may have, then run the hook."""
-        tree = host.tree(place)
-        for directory, names in IDENTITY:
-            for name in _names(host, place, directory):
-                if re.fullmatch(names, name):
-                    _forget(host, place, f"{directory}/{name}")
-        if tree.look(PASSING, 0).kind == "directory":
-            for name in tree.listdir(PASSING):
-                _forget(host, place, f"{PASSING}/{name}")
+        renew(host, place)
         if self.hook:
             self._run_hook(host, place)
 
@@ -147,6 +140,18 @@ class Copying(Filling):
         if self.base:
             params["mount"] = [fstab.render_line(fstab.Entry(self.base, f"{place}/{BASE_MOUNT}", "nullfs", "ro", 0, 0))]
         return Definition(self.alone, "jail_conf", {}, params)
+
+
+def renew(host: Host, place: str) -> None:
+    """Take away what only one system may have, and what passes with a boot."""
+    tree = host.tree(place)
+    for directory, names in IDENTITY:
+        for name in _names(host, place, directory):
+            if re.fullmatch(names, name):
+                _forget(host, place, f"{directory}/{name}")
+    if tree.look(PASSING, 0).kind == "directory":
+        for name in tree.listdir(PASSING):
+            _forget(host, place, f"{PASSING}/{name}")
 
 
 def _names(host: Host, place: str, directory: str) -> Tuple[str, ...]:

@@ -74,6 +74,12 @@ def _copy() -> Aspect:
     return Copy()
 
 
+def _restored() -> Aspect:
+    from ansible_collections.cellblock.jails.plugins.module_utils.backups.restored import Restored
+
+    return Restored()
+
+
 OF_COPIES: Dict[str, Dict[str, Any]] = {"copy_of": {"type": "str"}, "copy_hook": {"type": "list", "elements": "str"}}
 
 # In the order in which a jail is brought; it is removed in the reverse.
@@ -83,6 +89,7 @@ ASPECTS: Tuple[Aspect, ...] = (
     ConsoleLog(),
     Later("upgrade", _upgrades, facts=("upgrade",)),
     Later("copy", _copy, OF_COPIES, ("copy_of",)),
+    Later("restored", _restored, facts=("restored", "proof")),
     Boot(),
     Root(),
     Parameters(),

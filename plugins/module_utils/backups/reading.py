@@ -1,0 +1,100 @@
+# Copyright: cellblock.jails contributors
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the streams of a set are read: which commands may read them, and that they are what the manifest says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import List, Sequence, Tuple
+
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.finding import Chain
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import Manifest, Stream, snapshot_name
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import streams
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError
+
+Argv = Tuple[str, ...]
+# A manifest is a text from elsewhere: of the commands that it names, only these are run, and with no more than flags.
+KNOWN = frozenset("zstd unzstd zstdcat gzip gunzip zcat xz unxz xzcat bzip2 bunzip2 lz4 unlz4 cat".split())
+FLAG = re.compile(r"--?[a-zA-Z0-9-]+(=[0-9A-Za-z]+)?")
+
+
+def readers(stream: Stream, decrypt: Sequence[str], where: str) -> List[Argv]:
+    """The commands that undo a stream's filters.
+
+    :param decrypt: what the operator gave for those that are not known.
+    :raises InputError: one is neither.
+    """
+    found: List[Argv] = []
+    for argv in stream.readers:
+        if argv and argv[0].rpartition("/")[2] in KNOWN and all(FLAG.fullmatch(word) for word in argv[1:]):
+            found.append(tuple(argv))
+        elif decrypt:
+            found.append(tuple(decrypt))
+        else:
+            raise InputError(
+                f"{stream.name} passed through {' '.join(argv) or 'a filter'!r}, and no manifest is trusted with such a command", where,
+                "Give the command that reads it as decrypt, such as [age, -d, -i, /root/backup.key]",
+            )
+    unread = len(stream.filters) - len(stream.readers)
+    if unread > 0:
+        if not decrypt:
+            raise InputError(f"{stream.name} is encrypted", where, "Give the command that reads it as decrypt, such as [age, -d, -i, /root/backup.key]")
+        found.insert(0, tuple(decrypt))
+    return found
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads the streams of a chain of sets.
+
+    :param decrypt: the command that reads what the manifest's own readers do not.
+    """
+
+    chain: Chain
+    decrypt: Tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Refuse what cannot be read, before anything is touched."""
+        for one in self.chain.sets:
+            for stream in one.streams:
+                readers(stream, self.decrypt, self._where(one))
+
+    def _where(self, one: Manifest) -> str:
+        return f"set {one.stamp} of jail {one.jail}"
+
+    def prove(self, host: Host) -> None:
+        """Digest every file of the sets."""
+        for one in self.chain.sets:
+            for stream in one.streams:
+                if not stream.held:
+                    self._same(stream, streams.digest(host, self.chain.path(one, stream.name)), one)
+
+    def _same(self, stream: Stream, passed: streams.Passed, one: Manifest) -> None:
+        if (passed.size, passed.sha256) != (stream.size, stream.sha256):
+            raise HostError(
+                f"is not what its manifest says: {passed.size} bytes with sha256 {passed.sha256[:16]}, not {stream.size} with {stream.sha256[:16]}",
+                self.chain.path(one, stream.name), "The set was cut off or changed; use another",
+            )
+
+    def pour(self, host: Host, one: Manifest, stream: Stream, sink: Sequence[str]) -> None:
+        """Let a stream pass into a command, by all commands that read it; once more it is what the manifest says."""
+        stages = [*readers(stream, self.decrypt, self._where(one)), tuple(sink)]
+        if stream.held:
+            sending = ("zfs", "send", *(["-w"] if stream.raw else ["-L", "-e", "-c"]), f"{stream.held}@{snapshot_name(one.stamp)}")
+            streams.flow(host, [sending, tuple(sink)], where=self._where(one))
+            return
+        flow = streams.flow(host, stages, source=self.chain.path(one, stream.name), digested=[0], where=self._where(one))
+        self._same(stream, flow.passed[0], one)
+
+    def text(self, host: Host, one: Manifest, name: str) -> str:
+        """What a small file of a set says."""
+        stream = one.find(name)
+        with host.scratch() as scratch:
+            target = f"{scratch}/text"
+            streams.flow(
+                host, readers(stream, self.decrypt, self._where(one)), source=self.chain.path(one, name), target=target, where=self._where(one),
+            )
+            return host.read(target) or ""
