@@ -255,5 +255,5 @@ class SimulatedHost:
 
 tool("ssh")(ssh)
 # The tools register themselves.
-for family in ("cpusets", "files", "firewall", "ipfw", "jails", "network", "processes", "system", "upgrades", "zfs"):
+for family in ("cpusets", "files", "firewall", "ipfw", "jails", "network", "plain", "processes", "system", "upgrades", "zfs"):
     importlib.import_module(f"{__package__}.tools.{family}")

@@ -20,7 +20,7 @@ FORMAT = 1
 NAME = "manifest.json"
 STAMP = re.compile(r"\d{8}T\d{6}Z")
 FILE = re.compile(r"[a-z0-9][A-Za-z0-9._-]*")
-SNAPSHOT = "cellblock-backup-"  # what follows is the stamp
+SNAPSHOT = "cellblock-backup-"  # what follows is the stamp, and the destination's id
 HOLD = "cellblock"  # the tag of holds of ours
 MOST = 16 << 20  # bytes of a manifest that are read
 Thing = TypeVar("Thing")
@@ -43,7 +43,7 @@ class Stream:
     :param properties: what was set on the dataset itself, less our marks and its place.
     :param filters: the commands that it passed through, compression first.
     :param readers: the commands that undo them, in the order of use.
-    :param held: the dataset of the destination that has it as its snapshot :func:`snapshot_name`, in place of a file; then ``sha256`` is "".
+    :param held: the snapshot of the destination that it is, dataset and all, in place of a file; then ``sha256`` is "".
     :param gone: for an increment of tar: the file of the set with the paths that are gone since, each ended by NUL.
     """
 
@@ -160,11 +160,6 @@ def stamp_of(seconds: float) -> str:
 def time_of(stamp: str) -> datetime.datetime:
     """A stamp's time."""
     return datetime.datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
-
-
-def snapshot_name(stamp: str) -> str:
-    """What a set's snapshots are called."""
-    return SNAPSHOT + stamp
 
 
 def set_path(destination: str, jail: str, stamp: str) -> str:

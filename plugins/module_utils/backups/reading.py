@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import List, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.finding import Chain
-from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import Manifest, Stream, snapshot_name
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import Manifest, Stream
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import streams
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError
@@ -83,7 +83,7 @@ class Reader:
         """Let a stream pass into a command, by all commands that read it; once more it is what the manifest says."""
         stages = [*readers(stream, self.decrypt, self._where(one)), tuple(sink)]
         if stream.held:
-            sending = ("zfs", "send", *(["-w"] if stream.raw else ["-L", "-e", "-c"]), f"{stream.held}@{snapshot_name(one.stamp)}")
+            sending = ("zfs", "send", *(["-w"] if stream.raw else ["-L", "-e", "-c"]), stream.held)
             streams.flow(host, [sending, tuple(sink)], where=self._where(one))
             return
         flow = streams.flow(host, stages, source=self.chain.path(one, stream.name), digested=[0], where=self._where(one))

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, Callable, Dict, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -22,6 +23,8 @@ def serve(
     planner: Callable[[Host], Plan],
     width: int = 1,
     verify: Optional[Callable[[Host, Dict[str, CellblockError]], None]] = None,
+    alone: str = "",
+    ended: Optional[Callable[[Dict[str, CellblockError]], None]] = None,
 ) -> None:
     """Plan, take, and exit or fail: the only place where a module ends.
 
@@ -29,22 +32,24 @@ def serve(
 
     :param width: how many lanes are taken at once.
     :param verify: looks at the host after a run that changed it, and adds what failed after all.
+    :param ended: is told what failed, when all is done.
+    :param alone: a second lock, held to the end of what runs without the host's too: one such run at a time.
     """
     host = Host()
     plan = Plan()
     failed: Dict[str, CellblockError] = {}
     try:
-        if module.check_mode:
-            plan = planner(host)
-            failed = plan.refused
-        else:
-            with host.locked(module.params.get("lock_timeout", 300)):
+        patience = module.params.get("lock_timeout", 300)
+        with host.locked(patience, alone) if alone and not module.check_mode else contextlib.nullcontext():
+            with contextlib.nullcontext() if module.check_mode else host.locked(patience):
                 plan = planner(host)
-                failed = _taken(host, plan, width, verify)
-            if plan.inside:
+                failed = plan.refused if module.check_mode else _taken(host, plan, width, verify)
+            if plan.inside and not module.check_mode:
                 from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take_inside
 
                 take_inside(host, plan, width, failed)
+            if ended is not None and not module.check_mode:
+                ended(failed)
     except CellblockError as error:
         module.fail_json(msg=shown(str(error)), **_told(plan, module.check_mode, True))
         return

@@ -216,17 +216,17 @@ class Host:
     # -- one run at a time
 
     @contextlib.contextmanager
-    def locked(self, seconds: float) -> Iterator[None]:
-        """Hold the host's lock; wait for another run at most ``seconds``, then say who holds it.
+    def locked(self, seconds: float, path: str = LOCK_PATH) -> Iterator[None]:
+        """Hold the host's lock, or another; wait for another run at most ``seconds``, then say who holds it.
 
         The kernel lets go of the lock when its holder dies, however it dies.
         """
-        handle = os.open(self.real(LOCK_PATH), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        handle = os.open(self.real(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             if not self.wait_until(lambda: _take(handle), seconds):
                 holder = os.pread(handle, 100, 0).decode("ascii", "replace").strip() or "unknown"
                 raise Locked(
-                    f"another run holds the lock (process {holder}), waited {seconds:g} s", LOCK_PATH,
+                    f"another run holds the lock (process {holder}), waited {seconds:g} s", path,
                     "Let it end, or raise lock_timeout",
                 )
             os.ftruncate(handle, 0)

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
-from typing import IO, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import IO, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError, Process, Result
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -269,3 +269,21 @@ def _last(words: IO[bytes]) -> str:
 def digest(host: Host, path: str) -> Passed:
     """The size and digest of a file of the host."""
     return flow(host, [], source=path, digested=[0]).passed[0]
+
+
+def lines(host: Host, path: str) -> Iterator[str]:
+    """The lines of a file of the host, one after another, however many they are."""
+    try:
+        with open(host.real(path), encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
+            yield from stream
+    except OSError as error:
+        raise HostError(f"cannot be read: {error.strerror}", path) from error
+
+
+def settle(host: Host, directory: str) -> None:
+    """Wait until what was put into a directory, or renamed there, is on the disk."""
+    end = os.open(host.real(directory), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(end)
+    finally:
+        os.close(end)

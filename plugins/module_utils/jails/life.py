@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Callable, List
+from typing import Any, Callable, Iterable, List, Mapping
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
@@ -35,6 +36,27 @@ def leave(definition: Definition) -> Step:
     return Step(
         "stop", lambda host: _stop(host, definition, leaves=True), None, f"jail {definition.name}", "running\n", "absent\n",
     )
+
+
+def followers(name: str, ours: Mapping[str, Definition], marks: Mapping[str, Mapping[str, Any]], alive: Iterable[str]) -> List[Definition]:
+    """What runs in a jail or depends on it, in the order of their stop.
+
+    :param alive: the jails that run, or are to run again.
+    """
+    running = sorted(set(alive))
+    found: List[str] = []
+
+    def gather(one: str) -> None:
+        for other in [other for other in running if other.startswith(f"{one}.") or one in (marks.get(other, {}).get("depend") or ())]:
+            if other not in found and other != name:
+                gather(other)
+                found.append(other)
+
+    gather(name)
+    foreign = [one for one in found if one not in ours]
+    if foreign:
+        raise Refused(f"{', '.join(foreign)} runs in it, and was not made by us", f"jail {name}", "Stop it first")
+    return [ours[one] for one in found]
 
 
 def left_mounted(seen: Observed, old: Definition, mend: Callable[[Host, Definition], None]) -> List[Step]:

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Mapping, Optional, Set
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import Walk
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError, Refused
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import life
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades import applying, marking, ways
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.cloning import MOST, Cut, Own
@@ -182,19 +183,5 @@ class Judge:
 
     def followers(self, name: str, cut: Optional[Mapping[str, Any]]) -> List[Definition]:
         """What runs in it or depends on it, in the order of their stop."""
-        ours, marks, running = self.sight.ours, self.sight.seen.marks(), self.sight.seen.running
-        alive = {*running, *((cut or {}).get("followers") or ())}
-        found: List[str] = []
-
-        def gather(one: str) -> None:
-            near = [other for other in sorted(alive) if other.startswith(f"{one}.") or one in (marks.get(other, {}).get("depend") or ())]
-            for other in near:
-                if other not in found and other != name:
-                    gather(other)
-                    found.append(other)
-
-        gather(name)
-        foreign = [one for one in found if one not in ours]
-        if foreign:
-            raise Refused(f"{', '.join(foreign)} runs in it, and was not made by us", f"jail {name}", "Stop it first")
-        return [ours[one] for one in found]
+        alive = {*self.sight.seen.running, *((cut or {}).get("followers") or ())}
+        return life.followers(name, self.sight.ours, self.sight.seen.marks(), alive)

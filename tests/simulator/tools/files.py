@@ -92,7 +92,17 @@ def du(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 
 def real_words(host: SimulatedHost, args: Sequence[str]) -> List[str]:
     """Words of bsdtar(1) for the tar of this machine, below the root."""
-    return [str(host.real(word)) if word.startswith("/") else word for word in args if word not in ("--unlink", "--fflags")]
+    words = [word for word in args if word not in ("--unlink", "--fflags")]
+    return ["--no-recursion" if word == "-n" else _real_word(host, word) for word in words]
+
+
+def _real_word(host: SimulatedHost, word: str) -> str:
+    """A path of the host; a dataset's snapshots are in its .zfs."""
+    point, there, name = word.partition("/.zfs/snapshot/")
+    dataset = next((mount["special"] for mount in host.state["mounts"] if mount["node"] == point), "") if there else ""
+    if dataset:
+        return str(host.root / ".snapshots" / f"{dataset}@{name}".replace("/", "%"))
+    return str(host.real(word)) if word.startswith("/") else word
 
 
 @tool("tar")
