@@ -196,6 +196,21 @@ jails:
         V(null) without one.
       type: dict
       sample: null
+    copy_of:
+      description: The jail that it began as a copy of.
+      type: str
+      returned: when it did
+      sample: web
+    restored:
+      description: From which set it was restored by M(cellblock.jails.jail_restore), of which jail, when, and whether that is done.
+      type: dict
+      returned: when it was
+      sample: {set: 20261127T073217Z, of: web, at: 1795765000, phase: done}
+    last_proof:
+      description: The last test of its backups on this host, by M(cellblock.jails.jail_restore) with C(state=verified).
+      type: dict
+      returned: when there was one
+      sample: {set: 20261127T073217Z, at: 20261128T030000Z, passed: true}
 """
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host

@@ -67,6 +67,11 @@ options:
       - A command and its words that reads streams which were encrypted, such as V([age, -d, -i, /root/backup.key]).
     type: list
     elements: str
+  key_location:
+    description:
+      - Where the key is of a dataset that was sent raw, such as V(file:///root/jails.key). It is noted there, so that the next boot
+        mounts the dataset too.
+    type: str
   gate:
     description:
       - What must hold of a jail that was started, see O(cellblock.jails.jail_upgrade#module:gate). By default that it runs.
@@ -182,6 +187,7 @@ def main() -> None:
         "again": {"type": "bool", "default": False},
         "new_identity": {"type": "bool"},
         "decrypt": {"type": "list", "elements": "str"},
+        "key_location": {"type": "str", "no_log": False},
         "gate": {"type": "dict"},
         "files": {"type": "list", "elements": "str"},
         "to": {"type": "path"},

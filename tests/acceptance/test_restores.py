@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import io
 import json
 import shlex
+import tarfile
 from typing import Any, Dict, Iterator
 
 import pytest
@@ -84,7 +88,7 @@ def save(machine: Machine, name: str = "cbweb", stamp: str = "20261127T070000Z",
     if machine.dataset and words.get("method", "zfs") == "zfs":
         snapshot = f"{machine.dataset}/{name}@cellblock-backup-{stamp}"
         machine.run("zfs", "snapshot", snapshot)
-        put_output(machine, ["zfs", "send", snapshot], f"{place}/root.zfs")
+        put_output(machine, ["zfs", "send", *(["-w"] if words.get("raw") else []), snapshot], f"{place}/root.zfs")
         file, guid = "root.zfs", machine.run("zfs", "get", "-Hp", "-o", "value", "guid", snapshot).strip()
         machine.run("zfs", "destroy", snapshot)
     else:
@@ -95,8 +99,9 @@ def save(machine: Machine, name: str = "cbweb", stamp: str = "20261127T070000Z",
         machine.run("tar", "-cf", f"{place}/base.tar", "-C", f"{machine.place}/basejails/{definition.meta['base']}", ".")
         streams.append(("base.tar", "tar", "", ""))
     sizes = {one: size(machine, f"{place}/{one}") for one, _method, _guid, _dataset in streams}
+    raw = bool(words.get("raw"))
     manifest = Manifest(
-        name, stamp, tuple(Stream(one, method, sizes[one], sha(machine, f"{place}/{one}"), sizes[one], guid=guid, dataset=dataset)
+        name, stamp, tuple(Stream(one, method, sizes[one], sha(machine, f"{place}/{one}"), sizes[one], guid=guid, dataset=dataset, raw=raw and bool(guid))
                            for one, method, guid, dataset in streams),
         style=definition.style, mark=definition.meta, parameters=definition.params, limits=sorted(machine.rules()),
     )
@@ -295,3 +300,75 @@ def test_a_host_without_its_base(saved: Machine, root: str) -> None:
         saved.module("basejail", name=BASE, source="sets", url="file:///var/dist", **saved.storage)
     assert saved.module("basejail", name=BASE, **saved.storage)["steps"] == []
     assert saved.jails([declared])["steps"] == []
+
+
+@pytest.mark.storage("zfs")
+def test_an_encrypted_dataset_that_was_sent_raw_wants_its_key(machine: Machine) -> None:
+    if not isinstance(machine, Simulated):
+        pytest.skip("a jail's dataset is encrypted when its parent is")
+    machine.jails([machine.web(root="clone")])
+    machine.write(machine.path("etc/cb.conf"), "mine\n")
+    machine.sim.state["datasets"][f"{machine.dataset}/cbweb"]["props"]["encryption"] = "aes-256-gcm"
+    save(machine, raw=True)
+    machine.jails([], prune=True, prune_share=100)
+    before = machine.picture()
+    with pytest.raises(Failed, match="without its key"):
+        restore(machine)
+    with pytest.raises(Failed, match="Failed to open key"):
+        restore(machine, key_location="file:///var/cb.key")
+    assert machine.picture() == before
+    machine.write("/var/cb.key", "k" * 32)
+    restore(machine, key_location="file:///var/cb.key")
+    assert machine.read(machine.path("etc/cb.conf")) == "mine\n" and "cbweb" in machine.running()
+    machine.run("rm", "-rx", DEST, "/var/cb.key")
+
+
+def hostile(machine: Machine, place: str, *entries: Any) -> None:
+    """Let the root of a set be an archive that somebody made."""
+    stream = io.BytesIO()
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for name, kind, text in entries:
+            entry = tarfile.TarInfo(name)
+            entry.type, entry.mode = {"f": tarfile.REGTYPE, "l": tarfile.SYMTYPE, "h": tarfile.LNKTYPE, "d": tarfile.DIRTYPE}[kind], 0o755
+            if kind in "lh":
+                entry.linkname = text
+            entry.size = len(text) if kind == "f" else 0
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    data = stream.getvalue()
+    told = json.loads(machine.read(f"{place}/manifest.json") or "")
+    root = told["streams"][0]
+    root.update(name="root.tar", method="tar", size=len(data), plain=len(data), sha256=hashlib.sha256(data).hexdigest(), guid="", dataset="")
+    machine.run("rm", "-rx", f"{place}/root.zfs" if machine.dataset else f"{place}/root.tar")
+    machine.write(f"{place}/root.tar", data.decode("latin-1"))
+    machine.write(f"{place}/manifest.json", json.dumps(told))
+
+
+@pytest.mark.parametrize("entries", [
+    [("../victim/new", "f", "x")], [("./a", "l", "/var/cb-victim"), ("./a/new", "f", "x")], [("./a", "l", "../../../var/cb-victim"), ("./a/new", "f", "x")],
+    [("./a", "l", "/var/cb-victim"), ("./a", "d", ""), ("./a/new", "f", "x")], [("./h", "h", "/var/cb-victim/file"), ("./h", "f", "changed")],
+    [("./a", "l", "/var/cb-victim"), ("./h", "h", "a/file"), ("./h", "f", "changed")], [("./f", "l", "/var/cb-victim/file"), ("./f", "f", "changed")],
+    [("/var/cb-victim/new", "f", "x")], [("./etc", "l", "/var/cb-victim"), ("./var", "l", "/var/cb-victim"), ("./dev", "l", "/var/cb-victim")],
+])
+def test_a_hostile_archive_writes_nowhere_else(machine: Machine, entries: Any) -> None:
+    machine.jails([machine.web()])
+    place = save(machine)
+    machine.write("/var/cb-victim/file", "victim\n")
+    hostile(machine, place, *entries)
+    before, running = machine.picture(), machine.running()
+    with contextlib.suppress(Failed):
+        restore(machine, again=True)
+    assert machine.names("/var/cb-victim") == ["file"] and machine.read("/var/cb-victim/file") == "victim\n"
+    machine.jails([], prune=True, prune_share=100)
+    assert before["jail.conf.d"] and running
+    machine.run("rm", "-rx", DEST, "/var/cb-victim")
+
+
+def test_a_manifest_names_no_command_that_is_run_as_root(machine: Machine) -> None:
+    machine.jails([machine.web()])
+    place = save(machine)
+    told = json.loads(machine.read(f"{place}/manifest.json") or "")
+    told["streams"][0].update(filters=[["age"]], readers=[["/bin/sh", "-c", "touch /var/cb-victim"]])
+    machine.write(f"{place}/manifest.json", json.dumps(told))
+    with pytest.raises(Failed, match="no manifest is trusted"):
+        restore(machine)
+    machine.run("rm", "-rx", DEST)

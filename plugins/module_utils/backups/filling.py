@@ -29,11 +29,13 @@ class SetFilling(Filling):
 
     :param fresh: whether it is given an identity of its own.
     :param compare: whether the files are compared with the set's list of them too.
+    :param key: where the key of what was sent raw is, as zfs-load-key(8) takes it.
     """
 
     reader: Reader
     fresh: bool = False
     compare: bool = False
+    key: str = ""
 
     @property
     def sets(self) -> Tuple[Manifest, ...]:
@@ -58,6 +60,11 @@ class SetFilling(Filling):
                     raise InputError(
                         f"set {one.stamp} is a stream of ZFS, and the root would be a plain directory", where,
                         "Give storage_dataset, or use a set that was made with method: tar",
+                    )
+                if stream.raw and not self.key:
+                    raise InputError(
+                        f"{stream.name} of set {one.stamp} is an encrypted dataset, and cannot be mounted without its key", where,
+                        "Give key_location, such as file:///root/jails.key",
                     )
 
     def clear(self, host: Host, dataset: Optional[str]) -> None:
@@ -87,7 +94,7 @@ class SetFilling(Filling):
                 targets[target] = stream
         self._prove(host, targets)
         for target in sorted(targets):
-            self._mount(host, dataset, target, place, targets[target].path)
+            self._mount(host, dataset, target, place, targets[target].path, targets[target].raw)
 
     def _options(self, stream: Stream, properties: Mapping[str, str]) -> List[str]:
         return [word for key, value in {**_brought(stream), **properties}.items() for word in ("-o", f"{key}={value}")]
@@ -103,18 +110,26 @@ class SetFilling(Filling):
             for name, _guid in received:
                 storage.destroy_dataset(host, name)
 
-    def _mount(self, host: Host, dataset: str, target: str, place: str, path: str) -> None:
+    def _mount(self, host: Host, dataset: str, target: str, place: str, path: str, raw: bool) -> None:
         """Over no link: what is mounted first is a jail's own, and may lead elsewhere."""
         if target != dataset:
             _refuse_links(host, place, path)
             if target[len(dataset) + 1:] != path:
                 storage.set_properties(host, target, {"mountpoint": f"{place}/{path}"})
+        if raw:
+            self._unlock(host, target)
         if all(mount.special != target for mount in ask.mounts(host)):
             host.run(["zfs", "mount", target])
         wanted = f"{place}/{path}".rstrip("/")
         node = next((mount.node for mount in ask.mounts(host) if mount.special == target), None)
         if node != wanted:
             raise HostError(f"was mounted at {node}, not at {wanted}", target, "Mount its parents, see 'zfs mount'")
+
+    def _unlock(self, host: Host, target: str) -> None:
+        """Load its key, and note where it is for the next boot."""
+        if host.run(["zfs", "get", "-Hp", "-o", "value", "keystatus", target]).out.strip() != "available":
+            host.run(["zfs", "load-key", "-L", self.key, target])
+        storage.set_properties(host, target, {"keylocation": self.key})
 
     # -- directories
 

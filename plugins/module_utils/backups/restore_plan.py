@@ -157,7 +157,7 @@ class Planner:
         if left is not None:  # of a restore that ended, but for this
             first.append(Step(f"remove {left.name}, what it was before its last restore", left.drop))
         return Subject(
-            jail, last.stamp, last.jail, SetFilling(reader, fresh), wish.gate, False, wish.start, old, ran, aside,
+            jail, last.stamp, last.jail, SetFilling(reader, fresh, key=self.request.key), wish.gate, False, wish.start, old, ran, aside,
             aside is not None and going_on and aside.there(self.host), going_on, first,
         )
 

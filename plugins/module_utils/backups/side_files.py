@@ -24,7 +24,7 @@ def plan(host: Host, request: Request) -> Plan:
     wish = (request.wishes or ())[0]
     reader = Reader(find(host, request.destination, wish.jail, wish.set), request.decrypt)
     dataset = f"{request.storage_dataset}/{wish.jail}:files" if request.storage_dataset and reader.chain.last.data()[0].method == "zfs" else None
-    filling = SetFilling(reader)
+    filling = SetFilling(reader, key=request.key)
     filling.check(dataset is not None, f"jail {wish.jail}")
     if host.lstat(request.to) is not None and (not host.isdir(request.to) or host.listdir(request.to)):
         raise Refused("is there, and not empty", request.to, "Name a directory that is not there yet")

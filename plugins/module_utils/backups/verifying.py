@@ -98,7 +98,7 @@ class Verifier(Planner):
         if left is not None and not (left.meta.get(FACT) or {}).get("test"):
             raise Refused(f"there is a jail {jail.name}, and it is no test of ours", f"jail {wish.jail}", "Call it otherwise")
         found = super()._subject(seen, jail, wish, reader)
-        filling = SetFilling(reader, False, True)
+        filling = SetFilling(reader, False, True, self.request.key)
         first = list(found.first)
         if left is not None:
             first.append(Step(f"take away {jail.name}, left of a test that was cut off", self._removal(replace(found, filling=filling))))

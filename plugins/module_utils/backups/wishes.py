@@ -62,6 +62,7 @@ class Request:
     files: Tuple[str, ...] = ()
     to: str = ""
     older_than: int = 0
+    key: str = ""
     storage_path: str = "/usr/jails"
     storage_dataset: Optional[str] = None
     check_mode: bool = False
@@ -84,13 +85,19 @@ class Request:
         _check_names(wishes or ())
         return cls(
             destination, wishes, options, state, tuple(str(word) for word in options.get("decrypt") or ()), bool(options.get("again")),
-            options.get("new_identity"), files, to, int(found.group(1)) * HOURS[found.group(2)],
+            options.get("new_identity"), files, to, int(found.group(1)) * HOURS[found.group(2)], _key(options.get("key_location")),
             str(options.get("storage_path") or "/usr/jails").rstrip("/"), options.get("storage_dataset"), check_mode,
         )
 
     def wish(self, jail: str) -> Wish:
         """What is asked of a jail that is not named."""
         return _wish(self.every, {"name": jail})
+
+
+def _key(given: Any) -> str:
+    if given and not re.fullmatch(r"(file:///|https?://)[!-~]+", str(given)):
+        raise InputError(f"{given!r} is no place of a key", "key_location", "Such as file:///root/jails.key")
+    return str(given or "")
 
 
 def _check_files(files: Sequence[str], to: str, wishes: Optional[Sequence[Wish]], state: str) -> None:

@@ -129,7 +129,7 @@ def zfs(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 
 
 # The letters of options that take a value; -o is a property where something is made.
-VALUED = {"send": "it", "receive": "ox", "recv": "ox", "create": "o", "clone": "o", "snapshot": "o", "destroy": "", "mount": "o"}
+VALUED = {"send": "it", "receive": "ox", "recv": "ox", "create": "o", "clone": "o", "snapshot": "o", "destroy": "", "mount": "o", "load-key": "L"}
 
 
 def _words(verb: str, words: List[str]) -> Tuple[Dict[str, str], Dict[str, Any], str, List[str]]:
@@ -446,8 +446,20 @@ def _mount(host: SimulatedHost, rest: List[str], props: Dict[str, str], options:
     return ""
 
 
+def _load_key(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    name, location = rest[-1], options.get("-L", "")
+    one = _need(host, name)
+    if one["props"].get("keystatus") != "unavailable":
+        raise Refusal(f"Key load error: Key already loaded for '{name}'.", 255)
+    if not location.startswith("file://") or not host.real(location[len("file://"):]).is_file():
+        raise Refusal(f"Key load error: Failed to open key material file: No such file or directory\nUnable to load key for '{name}'", 255)
+    one["props"]["keystatus"] = "available"
+    host.state["datasets"][name]["props"]["keystatus"] = "available"
+    return ""
+
+
 VERBS = {
-    "mount": _mount, "create": _create, "snapshot": _snapshot, "clone": _clone, "destroy": _destroy, "set": _set, "list": _list,
+    "load-key": _load_key, "mount": _mount, "create": _create, "snapshot": _snapshot, "clone": _clone, "destroy": _destroy, "set": _set, "list": _list,
     "get": _get, "rename": _rename, "unmount": _unmount, "umount": _unmount,
     "rollback": _rollback, "inherit": _inherit,
 }
