@@ -214,7 +214,7 @@ class Simulated(Machine):
         return real
 
     def link(self, target: str, path: str) -> None:
-        os.symlink(self.sim.real(target), self._aside(path))
+        os.symlink(os.path.relpath(self.sim.real(target), self.sim.real(path).parent), self._aside(path))
 
     def fifo(self, path: str) -> None:
         os.mkfifo(self._aside(path))

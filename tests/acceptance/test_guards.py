@@ -30,6 +30,24 @@ def test_an_address_that_the_host_had_before_stays(machine: Machine) -> None:
         machine.run("ifconfig", machine.interface, "inet", "10.99.0.20", "-alias")
 
 
+def test_a_storage_that_is_reached_by_a_link_is_called_by_it(machine: Machine) -> None:
+    linked = f"{machine.place}-by-link"
+    machine.link(machine.place, linked)
+    storage = {**machine.storage, "storage_path": linked}
+    jails = [machine.web(root=root, name=f"cb{root}", ip4=[], exec={"start": "", "stop": ""}) for root in ("thin", "thick")]
+    try:
+        machine.module("jails", jails=jails, **storage)
+        assert machine.module("jails", jails=jails, **storage)["steps"] == []
+        told = [one for one in machine.module("jail_info", **storage)["jails"] if one["name"] == "cbthin"]
+        assert [(one["drift"], one["path"], one["mounts"] != []) for one in told] == [([], f"{linked}/cbthin", True)]
+        machine.run("jail", "-R", "cbthin")
+        machine.module("jails", jails=[{**jail, "state": "restarted"} for jail in jails], **storage)
+        machine.module("jails", jails=[{"name": jail["name"], "state": "absent"} for jail in jails], **storage)
+        assert [node for node in machine.mounted() if "cbth" in node] == []
+    finally:
+        machine.run("rm", linked)
+
+
 def test_a_list_that_came_out_empty_removes_nothing(machine: Machine) -> None:
     jails = [machine.web(name=f"cb{number}", ip4=[], state="stopped") for number in range(6)]
     machine.jails(jails)

@@ -175,6 +175,11 @@ class SimulatedHost:
         """Where a path of the host is."""
         return self.root / path.lstrip("/")
 
+    def resolved(self, path: str) -> str:
+        """A path of the host without links on the way, as the kernel notes it."""
+        real, root = os.path.realpath(self.real(path)), os.path.realpath(self.root)
+        return real[len(root):] or "/" if f"{real}/".startswith(f"{root}/") else path
+
     def running(self) -> Dict[str, Dict[str, Any]]:
         """The running jails by name."""
         return {str(jail["name"]): jail for jail in self.state["jails"].values()}

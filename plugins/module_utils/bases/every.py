@@ -40,7 +40,7 @@ def plan(host: Host, bases: Sequence[Base], check_mode: bool) -> Plan:
 
     :raises CellblockError: what is asked for cannot be; nothing has been touched.
     """
-    made, common, faults = Plan(), Common(host), Faults()
+    made, common, faults = Plan(), Common(host, *bases[:1]), Faults()
     told_of: Dict[str, Dict[str, Any]] = {}
     coming: Dict[str, str] = {}
     for base in bases:
@@ -65,7 +65,7 @@ def plan(host: Host, bases: Sequence[Base], check_mode: bool) -> Plan:
 
 def verify(host: Host, bases: Sequence[Base], made: Plan, failed: Mapping[str, CellblockError]) -> None:
     """After a run: the facts as they are now."""
-    common = Common(host)
+    common = Common(host, *bases[:1])
     for base in bases:
         facts = made.facts["basejails"].get(base.name)
         if facts is not None:

@@ -76,8 +76,10 @@ def beside(path: str, suffix: str) -> str:
 class Common:
     """What all bases of a host share, asked once."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, base: Optional[Base] = None) -> None:
         self._host = host
+        if base is not None:
+            host.names.call_by(posixpath.dirname(posixpath.dirname(base.path)))
         self.mounts = ask.mounts(host)
         self._datasets: Dict[str, Dict[str, Mapping[str, str]]] = {}
 
@@ -90,7 +92,7 @@ class Common:
 
 def look(host: Host, base: Base, common: Optional[Common] = None) -> Seen:
     """Read what the host has of a base, in a constant number of commands; with what is common to all bases, in none."""
-    common = common or Common(host)
+    common = common or Common(host, base)
     seen = Seen(mounts=common.mounts, mark=host.read(beside(base.path, "json")))
     if base.storage_dataset is not None:
         # A clone of a base may stand anywhere in the pool.

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Dict, FrozenSet, List, Mapping, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -16,7 +17,8 @@ from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines impo
 
 def mounts(host: Host) -> List[outputs.Mount]:
     """The mount table, in mount order."""
-    return outputs.mounts(host.run(["mount", "--libxo", "json"]).out)
+    found = outputs.mounts(host.run(["mount", "--libxo", "json"]).out)
+    return [replace(one, node=host.names.called(one.node), special=host.names.called(one.special)) for one in found]
 
 
 def interfaces(host: Host) -> Dict[str, outputs.Interface]:
@@ -47,6 +49,8 @@ def datasets(host: Host, tops: Sequence[str], columns: Sequence[str]) -> Dict[st
     if result.rc != 0 and "does not exist" not in result.err:
         raise HostError(f"'zfs list {' '.join(tops)}' failed: {result.said()}", None, "Is ZFS loaded, and the pool imported?")
     found = outputs.datasets(result.out, own)
+    if "mountpoint" in own:
+        found = {name: {**one, "mountpoint": host.names.called(one["mountpoint"])} for name, one in found.items()}
     asked = [column for column in columns if ":" in column]
     told = _user_properties(host, [name for name in found if "@" not in name], asked)
     return {name: {**properties, **told.get(name, dict.fromkeys(asked, "-"))} for name, properties in found.items()}

@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import tempfile
-from typing import Callable, Optional, Tuple
+from typing import Callable, Dict, Optional, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import write_all
 
@@ -28,6 +28,43 @@ def led_to(real: str, root: str) -> str:
         target = os.readlink(real)
         real = root + target if target.startswith("/") else os.path.join(os.path.dirname(real), target)
     return real
+
+
+def resolved(path: str, root: str) -> str:
+    """A path of the host without links on the way.
+
+    :param root: the directory that stands for ``/``; "" for the real one.
+    """
+    if not root:
+        return os.path.realpath(path)
+    done = root
+    for name in path.split("/"):
+        done = led_to(os.path.join(done, name), root) if name else done
+    return done[len(root):] or "/"
+
+
+class Names:
+    """How the operator calls directories of the host that links lead to.
+
+    :param root: the directory that stands for ``/``.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        self._called: Dict[str, str] = {}
+
+    def call_by(self, path: str) -> None:
+        """Let what the kernel and zfs(8) tell of a directory be called by this path of it."""
+        real = resolved(path, self._root)
+        if real != path:
+            self._called[real] = path
+
+    def called(self, path: str) -> str:
+        """A path that the kernel told, as the operator calls it."""
+        for real, name in self._called.items():
+            if path == real or path.startswith(f"{real}/"):
+                return name + path[len(real):]
+        return path
 
 
 def put(real: str, text: str, mode: Optional[int]) -> None:

@@ -28,7 +28,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands im
     run_pipe,
     spawn_command,
 )
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.files import led_to, put
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.files import Names, led_to, put
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Tree, outermost
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, Locked
 
@@ -47,6 +47,7 @@ class Host:
         self._runner, self._spawner = runner, spawner
         self._root = root.rstrip("/")
         self._guarded: FrozenSet[str] = frozenset()
+        self.names = Names(self._root)
         self.commands: List[Tuple[str, ...]] = []
 
     # -- commands

@@ -40,7 +40,9 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
     :raises HostError: when a tool that everything rests on does not answer.
     """
     seen = Observed()
+    host.names.call_by(storage_path)
     listed = outputs.jails(host.run(["jls", "-d", "--libxo", "json", "-n"]).out)
+    listed = [{**jail, "path": host.names.called(str(jail["path"]))} if "path" in jail else jail for jail in listed]
     seen.running = {str(jail["name"]): jail for jail in listed if not jail.get("dying")}
     seen.dying = frozenset(str(jail["name"]) for jail in listed if jail.get("dying"))
     seen.mounts = ask.mounts(host)

@@ -454,6 +454,7 @@ def _create(host: SimulatedHost, name: str, params: Params, shown: str) -> Dict[
     jid = str((params.get("jid") or [name if name.isdigit() else host.state["next_jid"]])[-1])
     host.state["next_jid"] = max(host.state["next_jid"], int(jid)) + 1
     _kernel(params, jail_)
+    jail_["path"] = host.resolved(jail_["path"])
     _sysvipc(params, jail_)
     vnet = jail_["vnet"] == "new"
     jail_.update({"jid": jid, "name": name or jid, "processes": [], "cpuset.id": str(int(jid) + 1)})

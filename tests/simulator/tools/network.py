@@ -217,6 +217,9 @@ def mount(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
         elif flag.startswith("-o"):
             opts += (flag[2:] or words.pop(0)).split(",")
     special, node = words
+    node = host.resolved(node)
+    if fstype == "nullfs" and host.real(special).is_dir():
+        special = host.resolved(special)
     if fstype == "nullfs" and not host.real(special).is_dir():
         raise Refusal(f"mount_nullfs: {special}: No such file or directory", 64)
     if fstype == "nullfs" and any((one["special"], one["node"]) == (special, node) for one in host.state["mounts"]):
@@ -233,7 +236,7 @@ def mount(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 @tool("umount")
 def umount(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """umount(8)."""
-    node = args[-1]
+    node = host.resolved(args[-1])
     found = [one for one in host.state["mounts"] if one["node"] == node]
     if not found:
         if not os.path.lexists(host.real(node)):

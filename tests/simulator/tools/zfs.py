@@ -53,7 +53,7 @@ def mount_one(host: SimulatedHost, name: str) -> None:
     if before.is_dir() and before != target:
         trees.copy(before, target)
         shutil.rmtree(before)
-    host.state["mounts"].append({"special": name, "node": point, "fstype": "zfs", "opts": ["local", "nfsv4acls"]})
+    host.state["mounts"].append({"special": name, "node": host.resolved(point), "fstype": "zfs", "opts": ["local", "nfsv4acls"]})
 
 
 def property_of(host: SimulatedHost, name: str, column: str) -> str:
