@@ -12,8 +12,8 @@ module: jail_restore
 short_description: Restore jails of a host from their backups
 version_added: 0.2.0
 description:
-  - Makes jails of the sets that C(jail_backup) made, on this host or another, under the same name or another.
-    Nothing of the old host is needed - a set has the definition, the limits, and for a thin jail also its base.
+  - Makes jails of the sets that M(cellblock.jails.jail_backup) made, on this host or another, under the same name or another.
+    Nothing of the old host is needed - a set has the definition and the limits, and beside the sets of a thin jail there is one of its base.
   - The files of a set are digested before anything is touched. A jail that stands in the place is stopped and moved aside, and comes
     back when the restored one does not start or is not well. A run that was killed is gone on with by the next.
   - What is in a set was a jail's, and so is an enemy's. It comes into a new and empty place only, and no link in it is followed. Of the
@@ -23,8 +23,9 @@ author:
 options:
   source:
     description:
-      - The directory of this host that has the sets, as C(SOURCE/JAIL/STAMP).
-    type: path
+      - Where the sets are - a directory of this host, or a dictionary as O(cellblock.jails.jail_backup#module:destination) takes it,
+        for another host, a dataset, or a command that reads them.
+    type: raw
     required: true
   jails:
     description:
@@ -108,6 +109,7 @@ extends_documentation_fragment:
   - cellblock.jails.attributes
   - cellblock.jails.attributes.lock
 seealso:
+  - module: cellblock.jails.jail_backup
   - module: cellblock.jails.jail_info
 """
 
@@ -179,7 +181,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import
 def main() -> None:
     """The door."""
     spec: Dict[str, Any] = {
-        "source": {"type": "path", "required": True},
+        "source": {"type": "raw", "required": True},
         "jails": {"type": "list", "elements": "raw"},
         "state": {"type": "str", "choices": ["restored", "verified"], "default": "restored"},
         "set": {"type": "str", "default": "latest"},

@@ -9,14 +9,12 @@ import contextlib
 import hashlib
 import io
 import json
-import shlex
 import tarfile
-from typing import Any, Dict, Iterator
+from typing import Any, Dict, Iterator, List
 
 import pytest
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.declared import options_of
-from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import Manifest, Stream, render
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 
@@ -75,50 +73,21 @@ DEST = "/var/cellblock-sets"
 STATE = {"etc/cb.conf": "mine\n", "usr/local/etc/own.conf": "own\n", "var/db/data/1": "one\n"}
 
 
-def sha(machine: Machine, path: str) -> str:
-    return machine.run("sha256", "-q", path).strip()
+def save(machine: Machine, name: str = "cbweb", **words: Any) -> str:
+    """A set of a jail; where it is."""
+    machine.run("mkdir", "-p", DEST)
+    told = machine.module("jail_backup", jails=[name], destination={"path": DEST}, **machine.storage, **{"incremental": False, **words})
+    return f"{DEST}/{name}/{told['jails'][name]['set']}"
 
 
-def save(machine: Machine, name: str = "cbweb", stamp: str = "20261127T070000Z", **words: Any) -> str:
-    """A set of a jail, as jail_backup would make it."""
-    definition = written(machine, name)
-    place = f"{DEST}/{name}/{stamp}"
-    machine.write(f"{place}/manifest.json", "")
-    root = machine.path("", name).rstrip("/")
-    if machine.dataset and words.get("method", "zfs") == "zfs":
-        snapshot = f"{machine.dataset}/{name}@cellblock-backup-{stamp}"
-        machine.run("zfs", "snapshot", snapshot)
-        put_output(machine, ["zfs", "send", *(["-w"] if words.get("raw") else []), snapshot], f"{place}/root.zfs")
-        file, guid = "root.zfs", machine.run("zfs", "get", "-Hp", "-o", "value", "guid", snapshot).strip()
-        machine.run("zfs", "destroy", snapshot)
-    else:
-        machine.run("tar", "-cf", f"{place}/root.tar", "--one-file-system", "-C", root, ".")
-        file, guid = "root.tar", ""
-    streams = [(file, file[5:], guid, f"{machine.dataset}/{name}" if machine.dataset else "")]
-    if definition.meta["root"] == "thin":
-        machine.run("tar", "-cf", f"{place}/base.tar", "-C", f"{machine.place}/basejails/{definition.meta['base']}", ".")
-        streams.append(("base.tar", "tar", "", ""))
-    sizes = {one: size(machine, f"{place}/{one}") for one, _method, _guid, _dataset in streams}
-    raw = bool(words.get("raw"))
-    manifest = Manifest(
-        name, stamp, tuple(Stream(one, method, sizes[one], sha(machine, f"{place}/{one}"), sizes[one], guid=guid, dataset=dataset, raw=raw and bool(guid))
-                           for one, method, guid, dataset in streams),
-        style=definition.style, mark=definition.meta, parameters=definition.params, limits=sorted(machine.rules()),
-    )
-    machine.write(f"{place}/manifest.json", render(manifest))
-    return place
+def stamps(machine: Machine, name: str = "cbweb") -> List[str]:
+    return machine.names(f"{DEST}/{name}")
 
 
-def size(machine: Machine, path: str) -> int:
-    return machine.sim.real(path).stat().st_size if isinstance(machine, Simulated) else int(machine.run("stat", "-f", "%z", path))
-
-
-def put_output(machine: Machine, argv: Any, path: str) -> None:
-    """What a command prints, as a file."""
-    if isinstance(machine, Simulated):
-        machine.sim.real(path).write_bytes(machine.ask(*argv).out.encode("utf-8", "surrogateescape"))
-    else:
-        machine.run("sh", "-c", f"{shlex.join(argv)} > {path}")
+def forget(machine: Machine) -> None:
+    """Take the sets away, and what backups keep of them on the host."""
+    machine.jails([], prune=True, prune_share=100)
+    machine.run("rm", "-rf", DEST, "/var/db/cellblock/backups")
 
 
 def restore(machine: Machine, *jails: Any, check: bool = False, kill_at: Any = None, **options: Any) -> Dict[str, Any]:
@@ -147,7 +116,7 @@ def saved(machine: Machine, root: str) -> Iterator[Machine]:
         machine.write(machine.path(path), text)
     save(machine)
     yield machine
-    machine.run("rm", "-rx", DEST)
+    forget(machine)
 
 
 def test_a_jail_that_is_gone_comes_back(saved: Machine, root: str) -> None:
@@ -173,7 +142,7 @@ def test_what_stands_there_comes_back_when_the_restored_is_not_well(saved: Machi
     told = restore(saved)
     is_back(saved)
     assert told["jails"]["cbweb"]["replaced"] and saved.picture()["place"] == before["place"]
-    assert saved.picture()["datasets"] == before["datasets"]
+    assert saved.picture()["datasets"] == [name for name in before["datasets"] if "@cellblock-backup-" not in name], "the next set is a full one"
 
 
 def test_killed_anywhere_the_next_run_ends_the_same(saved: Machine, root: str) -> None:
@@ -198,7 +167,7 @@ def test_killed_anywhere_the_next_run_ends_the_same(saved: Machine, root: str) -
 
 def test_under_another_name_beside_the_one_that_runs(saved: Machine, root: str) -> None:
     saved.write(saved.path("etc/hostid"), "secret\n")
-    save(saved, stamp="20261127T080000Z")
+    save(saved)
     restore(saved, {"name": "cbweb", "as": "cbcopy", "declare": {"ip4": [f"{saved.interface}|10.99.0.41"]}})
     is_back(saved, "cbcopy")
     assert set(saved.running()) == {"cbweb", "cbcopy"} and "10.99.0.41/32" in saved.addresses()
@@ -210,14 +179,14 @@ def test_under_another_name_beside_the_one_that_runs(saved: Machine, root: str) 
 def test_single_files_come_into_a_directory_beside(saved: Machine) -> None:
     saved.write(saved.path("etc/cb.conf"), "newer\n")
     saved.run("ln", "-s", "/etc", saved.path("etc/out")) if saved.real else saved.link("/etc", saved.path("etc/out"))
-    save(saved, stamp="20261127T080000Z")
+    save(saved)
     before = saved.picture()
-    restore(saved, set="20261127T070000Z", files=["/etc/cb.conf", "var/db/data"], to="/var/cb-files")
+    restore(saved, set=stamps(saved)[0], files=["/etc/cb.conf", "var/db/data"], to="/var/cb-files")
     assert saved.read("/var/cb-files/etc/cb.conf") == "mine\n" and saved.read("/var/cb-files/var/db/data/1") == "one\n"
     assert saved.picture() == before and saved.read(saved.path("etc/cb.conf")) == "newer\n"
     with pytest.raises(Failed, match="not empty"):
         restore(saved, files=["/etc/cb.conf"], to="/var/cb-files")
-    saved.run("rm", "-rx", "/var/cb-files")
+    saved.run("rm", "-rf", "/var/cb-files")
     for path, words in (("/etc/no", "is not in the set"), ("/etc/out/passwd", "is a link in the set")):
         with pytest.raises(Failed, match=words):
             restore(saved, files=[path], to="/var/cb-files")
@@ -234,8 +203,8 @@ def proof(machine: Machine) -> Any:
     return next(one for one in told if one["name"] == "cbweb").get("last_proof")
 
 
-def proofs(machine: Machine, stamp: str = "20261127T070000Z") -> Any:
-    return [one["passed"] for one in json.loads(machine.read(f"{DEST}/cbweb/{stamp}/manifest.json") or "")["proofs"]]
+def proofs(machine: Machine) -> Any:
+    return [one["passed"] for one in json.loads(machine.read(f"{DEST}/cbweb/{stamps(machine)[-1]}/manifest.json") or "")["proofs"]]
 
 
 def test_a_set_is_tested_beside_its_jail_and_nothing_is_left(saved: Machine, root: str) -> None:
@@ -244,7 +213,7 @@ def test_a_set_is_tested_beside_its_jail_and_nothing_is_left(saved: Machine, roo
     assert saved.picture() == before and proofs(saved) == []
     assert verify(saved)["steps"] == told["steps"]
     assert saved.picture() == before and saved.running()["cbweb"]["jid"] == running
-    assert proofs(saved) == [True] and proof(saved)["passed"] and proof(saved)["set"] == "20261127T070000Z"
+    assert proofs(saved) == [True] and proof(saved)["passed"] and proof(saved)["set"] == stamps(saved)[-1]
     assert verify(saved, older_than="7d")["steps"] == []
     with pytest.raises(Failed, match="failed"):
         verify(saved, gate={"every": 0.0, "within": 1, "commands": ["/usr/bin/false"]})
@@ -268,13 +237,13 @@ def test_a_test_that_was_killed_leaves_nothing_after_the_next(saved: Machine) ->
 
 
 def test_a_set_that_was_cut_or_changed_is_refused_before_anything_is_touched(saved: Machine, root: str) -> None:
-    file = next(name for name in saved.names(f"{DEST}/cbweb/20261127T070000Z") if name.startswith("root."))
-    path = f"{DEST}/cbweb/20261127T070000Z/{file}"
+    place = f"{DEST}/cbweb/{stamps(saved)[0]}"
+    path = f"{place}/{next(name for name in saved.names(place) if name.startswith(('root.zfs', 'root.tar')))}"
     if isinstance(saved, Simulated):
         data = saved.sim.real(path).read_bytes()
         bad, short = data[:-1] + bytes([data[-1] ^ 1]), data[:-10]
         before = saved.picture()
-        for wrong, words in ((short, "is not whole"), (bad, "is not what its manifest says")):
+        for wrong, words in ((short, "is not whole"), (bad, "is not what was written")):
             saved.sim.real(path).write_bytes(wrong)
             with pytest.raises(Failed, match=words):
                 restore(saved)
@@ -320,7 +289,8 @@ def test_an_encrypted_dataset_that_was_sent_raw_wants_its_key(machine: Machine) 
     machine.write("/var/cb.key", "k" * 32)
     restore(machine, key_location="file:///var/cb.key")
     assert machine.read(machine.path("etc/cb.conf")) == "mine\n" and "cbweb" in machine.running()
-    machine.run("rm", "-rx", DEST, "/var/cb.key")
+    forget(machine)
+    machine.run("rm", "-f", "/var/cb.key")
 
 
 def hostile(machine: Machine, place: str, *entries: Any) -> None:
@@ -337,8 +307,11 @@ def hostile(machine: Machine, place: str, *entries: Any) -> None:
     data = stream.getvalue()
     told = json.loads(machine.read(f"{place}/manifest.json") or "")
     root = told["streams"][0]
-    root.update(name="root.tar", method="tar", size=len(data), plain=len(data), sha256=hashlib.sha256(data).hexdigest(), guid="", dataset="")
-    machine.run("rm", "-rx", f"{place}/root.zfs" if machine.dataset else f"{place}/root.tar")
+    machine.run("rm", "-f", f"{place}/{root['name']}")
+    root.update(
+        name="root.tar", method="tar", size=len(data), plain=len(data), sha256=hashlib.sha256(data).hexdigest(), guid="", dataset="", filters=[], readers=[],
+    )
+    told["streams"] = [root]
     machine.write(f"{place}/root.tar", data.decode("latin-1"))
     machine.write(f"{place}/manifest.json", json.dumps(told))
 
@@ -360,7 +333,8 @@ def test_a_hostile_archive_writes_nowhere_else(machine: Machine, entries: Any) -
     assert machine.names("/var/cb-victim") == ["file"] and machine.read("/var/cb-victim/file") == "victim\n"
     machine.jails([], prune=True, prune_share=100)
     assert before["jail.conf.d"] and running
-    machine.run("rm", "-rx", DEST, "/var/cb-victim")
+    forget(machine)
+    machine.run("rm", "-rf", "/var/cb-victim")
 
 
 def test_a_manifest_names_no_command_that_is_run_as_root(machine: Machine) -> None:
@@ -371,4 +345,4 @@ def test_a_manifest_names_no_command_that_is_run_as_root(machine: Machine) -> No
     machine.write(f"{place}/manifest.json", json.dumps(told))
     with pytest.raises(Failed, match="no manifest is trusted"):
         restore(machine)
-    machine.run("rm", "-rx", DEST)
+    forget(machine)

@@ -1,7 +1,7 @@
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A base that a set brings with it, for a host that does not have it."""
+"""A base of a set of its own, for a host that does not have it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import posixpath
 from typing import Dict, List, Mapping, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.filling import extract
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import Manifest
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.reading import Reader
 from ansible_collections.cellblock.jails.plugins.module_utils.bases import making
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.base import RELEASE, Base
@@ -17,53 +18,44 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 
-FILE = "base."
-
 
 class Brought(Source):
-    """The archive in a set."""
+    """The set of a base."""
 
-    def __init__(self, base: Base, kind: str, reader: Reader) -> None:
+    def __init__(self, base: Base, kind: str, reader: Reader, made: Manifest) -> None:
         super().__init__(base, kind)
-        self.reader = reader
+        self.reader, self.made = reader, made
 
     def words(self) -> str:
         """Which set."""
-        last = self.reader.chain.last
-        return f"set {last.stamp} of jail {last.jail}"
+        return f"set {self.made.stamp}"
 
     def fill(self, host: Host, path: str) -> None:
-        """Extract it."""
-        last = self.reader.chain.last
-        stream = next(one for one in last.streams if one.name.startswith(FILE) and one.method == "tar")
-        self.reader.pour(host, last, stream, extract(path))
-
-
-def carries(reader: Reader) -> bool:
-    """Whether a set has its base in it."""
-    return any(one.name.startswith(FILE) and one.method == "tar" for one in reader.chain.last.streams)
+        """Extract it; what is not as its manifest says never stands as a base."""
+        self.reader.pour(host, self.made, self.made.data()[0], extract(path))
 
 
 def steps(reader: Reader, name: str, storage_path: str, dataset: Optional[str], where: str) -> List[Step]:
-    """The steps that make a base of what a set brings.
+    """The steps that make a base of its set.
 
     :param name: the base's, or its path.
     """
-    if not carries(reader):
+    made = reader.chain.base
+    if made is None:
+        told = reader.chain.last.base
         raise InputError(
-            f"base {name} is not there, and set {reader.chain.last.stamp} has none in it", where,
-            "Make the base with basejail first; its version is in the set's manifest",
+            f"base {name} is not there, and its set is not where set {reader.chain.last.stamp} is", where,
+            f"Make the base with basejail first; it was {told.get('version') or 'of a version that nobody knows'}",
         )
     if name.startswith("/"):
-        raise InputError(f"base {name} is not there", where, f"Bring it there, or declare another: base.tar is in the set {reader.chain.last.stamp}")
+        raise InputError(f"base {name} is not there", where, f"Bring it there, or declare another; it is in set {made.stamp}")
     base = _base(name, storage_path, dataset)
-    source = Brought(base, "sets" if RELEASE.match(name) else "directory", reader)
-    what = f"make base {name} of {source.words()}, which brings it"
+    source = Brought(base, "sets" if RELEASE.match(name) else "directory", reader, made)
+    what = f"make base {name} of {source.words()}"
     if dataset is None:
         mark = making.mark_text(base, source.kind)
-        made: List[List[str]] = []
         return [Step(
-            what, lambda host: _directory(host, base, source, mark, made), lambda host: making.remove(host, base.path), f"base {name}", "", f"{base.path}\n",
+            what, lambda host: _directory(host, base, source, mark), lambda host: making.remove(host, base.path), f"base {name}", "", f"{base.path}\n",
         )]
     own = f"{dataset}/basejails/{name}"
 
@@ -74,8 +66,8 @@ def steps(reader: Reader, name: str, storage_path: str, dataset: Optional[str], 
     return [Step(what, do, None, f"base {name}", "", f"{own}\n"), making.snapshot_step(own, base.path)]
 
 
-def _directory(host: Host, base: Base, source: Source, mark: str, made: List[List[str]]) -> None:
-    made.append(making.parent_directory(host, base.path))
+def _directory(host: Host, base: Base, source: Source, mark: str) -> None:
+    making.parent_directory(host, base.path)
     making.make_directory(host, base, source, mark)
 
 

@@ -67,14 +67,25 @@ def _plain(value: Any) -> Any:
     return [_plain(one) for one in value] if isinstance(value, (list, tuple, set, frozenset)) else value
 
 
+def base_path(sight: Sight, definition: Definition) -> str:
+    """Where a jail's base stands."""
+    base = str(definition.meta.get("base"))
+    return base if base.startswith("/") else f"{sight.storage_path}/basejails/{base}"
+
+
+def version(host: Host, path: str) -> str:
+    """The version of a tree."""
+    return ask.version(host, path)
+
+
 def _base(host: Host, sight: Sight, definition: Definition) -> Dict[str, str]:
     """The base that a root came from: its name, version and identity."""
     meta, base = definition.meta, definition.meta.get("base")
     found = {"root": str(meta.get("root") or "")}
     if not base:
         return {**found, "version": ask.version(host, sight.root(definition))}
-    path = str(base) if str(base).startswith("/") else f"{sight.storage_path}/basejails/{base}"
-    found.update({"name": str(base), "path": path, "version": ask.version(host, path)})
+    path = base_path(sight, definition)
+    found.update({"name": str(base), "path": path, "version": version(host, path), **({"digest": sight.bases[path]} if path in sight.bases else {})})
     origin = (sight.seen.datasets or {}).get(sight.dataset(definition) or "", {}).get("origin", "-")
     if origin != "-":
         told = host.ask(["zfs", "get", "-Hp", "-o", "value", "guid", origin])

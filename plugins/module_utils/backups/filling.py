@@ -183,7 +183,7 @@ class SetFilling(Filling):
     def _compare(self, host: Host, place: str) -> None:
         last = self.reader.chain.last
         for stream in last.streams:
-            if stream.method == "mtree" and not stream.name.startswith("base."):
+            if stream.method == "mtree":
                 text = self.reader.text(host, last, stream.name)
                 with host.scratch() as scratch:
                     host.write(f"{scratch}/mtree", text, 0o600)

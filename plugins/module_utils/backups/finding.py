@@ -10,9 +10,13 @@ import re
 from dataclasses import dataclass
 from typing import List, Optional, Tuple
 
-from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import NAME, STAMP, Manifest, chain, parse, set_path, time_of
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.basing import BASES
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.basing import find as find_base
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import STAMP, Manifest, chain, time_of
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.model import Destination
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.places import Place, place_of
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, HostError, InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 
 LATEST = "latest"
 
@@ -21,71 +25,68 @@ LATEST = "latest"
 class Chain:
     """A set, and those that it builds on.
 
-    :param destination: the directory that they are in.
+    :param place: where they are.
     :param sets: the full one first, the one that is meant last.
+    :param base: the set of the base that the jail mounts.
     """
 
-    destination: str
+    place: Place
     sets: Tuple[Manifest, ...]
+    base: Optional[Manifest] = None
 
     @property
     def last(self) -> Manifest:
         """The one that is meant."""
         return self.sets[-1]
 
-    def path(self, one: Manifest, name: str) -> str:
-        """Where a file of a set is."""
-        return f"{set_path(self.destination, one.jail, one.stamp)}/{name}"
 
+class Finder:
+    """The sets of a destination.
 
-def sets_of(host: Host, destination: str, jail: str) -> Tuple[List[Manifest], List[str]]:
-    """The sets of a jail, oldest first, and what is wrong with what looks like one."""
-    found: List[Manifest] = []
-    wrong: List[str] = []
-    for stamp in host.listdir(f"{destination}/{jail}"):
-        if STAMP.fullmatch(stamp):
-            path = f"{set_path(destination, jail, stamp)}/{NAME}"
-            try:
-                text = host.read(path)
-                manifest = parse(text, path) if text is not None else None
-                if manifest is None or (manifest.jail, manifest.stamp) != (jail, stamp):
-                    raise HostError("there is no manifest of this set" if manifest is None else "is of another set", path, "The set is not whole; use another")
-                found.append(manifest)
-            except CellblockError as error:
-                wrong.append(str(error))
-    return found, wrong
-
-
-def jails_of(host: Host, destination: str) -> List[str]:
-    """The jails that a destination has sets of."""
-    return [name for name in host.listdir(destination) if any(STAMP.fullmatch(stamp) for stamp in host.listdir(f"{destination}/{name}"))]
-
-
-def find(host: Host, destination: str, jail: str, wanted: str) -> Chain:
-    """The set that is meant, with those that it needs, all of their files there and as long as they should be.
-
-    :param wanted: ``latest``, a stamp, or a time: the last set that is not younger.
+    :param destination: where they are.
     """
-    if not host.isdir(destination):
-        raise InputError("is no directory of this host", destination, "Mount it, or bring the sets here, as the playbook restore does")
-    sets, wrong = sets_of(host, destination, jail)
-    where = f"jail {jail}, sets in {destination}"
-    told = f"There are {', '.join(one.stamp for one in sets[-10:])}" if sets else f"It has sets of {', '.join(jails_of(host, destination)) or 'no jail'}"
-    if wrong:
-        told += f". Not whole: {'; '.join(wrong)}"
-    last = _meant(sets, wanted, where, told)
-    if last is None:
-        raise InputError(f"there is no set {wanted}" if wanted != LATEST else "there is no set", where, told)
-    held = all(stream.held for stream in last.data())  # a dataset has all of it, whatever it came by
-    found = Chain(destination, (last,) if held else tuple(chain(sets, last)))
-    for one in found.sets:
+
+    def __init__(self, host: Host, destination: Destination) -> None:
+        self.host, self.destination = host, destination
+        self.place = place_of(host, destination)
+        self.place.check(host)
+        self.shelf = self.place.shelf(host)
+
+    def jails(self) -> List[str]:
+        """The jails that have sets here."""
+        return [name for name in self.shelf.sets if name != BASES]
+
+    def sets(self, jail: str) -> List[Manifest]:
+        """The sets of a jail, oldest first."""
+        return self.shelf.sets.get(jail, [])
+
+    def find(self, jail: str, wanted: str) -> Chain:
+        """The set that is meant, with those that it needs, all of their files there and as long as they should be.
+
+        :param wanted: ``latest``, a stamp, or a time: the last set that is not younger.
+        """
+        sets = self.sets(jail)
+        where = f"jail {jail}, sets in {self.destination.words()}"
+        told = f"There are {', '.join(one.stamp for one in sets[-10:])}" if sets else f"It has sets of {', '.join(self.jails()) or 'no jail'}"
+        odd = [text for text in self.shelf.odd if f"/{jail}/" in text]
+        told += f". What is no set: {' '.join(odd)}" if odd else ""
+        last = _meant(sets, wanted, where, told)
+        if last is None:
+            raise InputError(f"there is no set {wanted}" if wanted != LATEST else "there is no set", where, told)
+        held = all(stream.held for stream in last.data())  # a dataset has all of it, whatever it came by
+        found = Chain(self.place, (last,) if held else tuple(chain(sets, last)), find_base(self.shelf, last.base))
+        for one in found.sets:
+            self._look(one)
+        return found
+
+    def _look(self, one: Manifest) -> None:
+        """Refuse what lacks a file, or has a short one, as far as that is seen from here."""
         for stream in one.streams:
-            path = found.path(one, stream.name)
-            there = host.lstat(path)
-            if not stream.held and (there is None or there.st_size != stream.size):
+            stages, path = self.place.source(one, stream)
+            there = self.host.lstat(path) if path is not None and not stages else None
+            if path is not None and not stages and (there is None or there.st_size != stream.size):
                 has = "is not there" if there is None else f"has {there.st_size} bytes of {stream.size}"
                 raise InputError(f"is not whole: {stream.name} {has}", path, "Use another set")
-    return found
 
 
 def _meant(sets: List[Manifest], wanted: str, where: str, told: str) -> Optional[Manifest]:

@@ -32,7 +32,6 @@ class Stream:
 
     :param name: the file's, such as ``root.zfs.zst``.
     :param method: ``zfs`` or ``tar``; ``mtree`` for the list of all that the jail had, see mtree(5); ``list`` for paths that are gone.
-        A thin jail's base is in the set too, as ``base.tar``.
     :param size: bytes of the file; sha256 is of these.
     :param plain: bytes before the filters.
     :param path: where it belongs below the jail's root: "" for the root itself, ``data`` for a dataset mounted there.
@@ -141,7 +140,7 @@ class Manifest:
 
     def data(self) -> List[Stream]:
         """The streams of the jail, its root first."""
-        return [stream for stream in self.streams if stream.method in ("zfs", "tar") and not stream.name.startswith("base.")]
+        return [stream for stream in self.streams if stream.method in ("zfs", "tar")]
 
     def find(self, name: str) -> Stream:
         """A stream by its file's name."""

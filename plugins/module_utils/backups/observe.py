@@ -19,6 +19,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed imp
 class Sight:
     """What is there.
 
+    :param bases: digests of bases, by path, as far as they were asked for.
     :param points: snapshots and bookmarks of the jails' datasets, and the guid of each; oldest first.
     """
 
@@ -28,6 +29,7 @@ class Sight:
     hostname: str = ""
     release: str = ""
     points: Dict[str, str] = field(default_factory=dict)
+    bases: Dict[str, str] = field(default_factory=dict)
 
     def root(self, definition: Definition) -> str:
         """A jail's root."""

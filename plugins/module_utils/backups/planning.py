@@ -9,8 +9,8 @@ import time
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
+from ansible_collections.cellblock.jails.plugins.module_utils.backups import basing, retention, taking
 from ansible_collections.cellblock.jails.plugins.module_utils.backups import manifest as manifests
-from ansible_collections.cellblock.jails.plugins.module_utils.backups import retention, taking
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.datasets import InDataset
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import SNAPSHOT, STAMP, Manifest
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.model import Request, Wish
@@ -66,6 +66,10 @@ class Planner:
                 result.inside.append(Lane(wish.name, streams))
             self.told[wish.name] = self._facts(one)
         self._apart(result.lanes)
+        wanted = basing.needed(self.host, self.sight, [one.definition for one in self.subjects])
+        seconds = manifests.time_of(self.stamp).timestamp()
+        stamps = [manifests.stamp_of(seconds + number) for number in range(len(wanted))]
+        result.inside = [*basing.lanes(self.host, self.request, self.place, self.sight, self.shelf, stamps, wanted), *result.inside]
         result.warnings = list(self.shelf.odd)
         result.facts = {"jails": self.told, "destination": self.request.destination.words()}
         return result

@@ -9,11 +9,12 @@ import re
 from dataclasses import dataclass
 from typing import List, Sequence, Tuple
 
+from ansible_collections.cellblock.jails.plugins.module_utils.backups import places
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.finding import Chain
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import Manifest, Stream
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import streams
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 
 Argv = Tuple[str, ...]
 # A manifest is a text from elsewhere: of the commands that it names, only these are run, and with no more than flags.
@@ -60,41 +61,39 @@ class Reader:
         """Refuse what cannot be read, before anything is touched."""
         for one in self.chain.sets:
             for stream in one.streams:
-                readers(stream, self.decrypt, self._where(one))
-
-    def _where(self, one: Manifest) -> str:
-        return f"set {one.stamp} of jail {one.jail}"
+                readers(stream, self.decrypt, where(one))
 
     def prove(self, host: Host) -> None:
         """Digest every file of the sets."""
         for one in self.chain.sets:
             for stream in one.streams:
                 if not stream.held:
-                    self._same(stream, streams.digest(host, self.chain.path(one, stream.name)), one)
+                    self.prove_file(host, one, stream)
 
-    def _same(self, stream: Stream, passed: streams.Passed, one: Manifest) -> None:
-        if (passed.size, passed.sha256) != (stream.size, stream.sha256):
-            raise HostError(
-                f"is not what its manifest says: {passed.size} bytes with sha256 {passed.sha256[:16]}, not {stream.size} with {stream.sha256[:16]}",
-                self.chain.path(one, stream.name), "The set was cut off or changed; use another",
-            )
+    def prove_file(self, host: Host, one: Manifest, stream: Stream) -> None:
+        """Digest one file."""
+        stages, path = self.chain.place.source(one, stream)
+        flow = streams.flow(host, stages, source=path, digested=[len(stages)], where=where(one))
+        places.check(one, stream, flow.passed[len(stages)])
 
     def pour(self, host: Host, one: Manifest, stream: Stream, sink: Sequence[str]) -> None:
         """Let a stream pass into a command, by all commands that read it; once more it is what the manifest says."""
-        stages = [*readers(stream, self.decrypt, self._where(one)), tuple(sink)]
-        if stream.held:
-            sending = ("zfs", "send", *(["-w"] if stream.raw else ["-L", "-e", "-c"]), stream.held)
-            streams.flow(host, [sending, tuple(sink)], where=self._where(one))
-            return
-        flow = streams.flow(host, stages, source=self.chain.path(one, stream.name), digested=[0], where=self._where(one))
-        self._same(stream, flow.passed[0], one)
+        stages, path = self.chain.place.source(one, stream)
+        read = [*stages, *readers(stream, self.decrypt, where(one)), tuple(sink)]
+        flow = streams.flow(host, read, source=path, digested=[] if stream.held else [len(stages)], where=where(one))
+        if not stream.held:
+            places.check(one, stream, flow.passed[len(stages)])
 
     def text(self, host: Host, one: Manifest, name: str) -> str:
         """What a small file of a set says."""
         stream = one.find(name)
+        stages, path = self.chain.place.source(one, stream)
         with host.scratch() as scratch:
             target = f"{scratch}/text"
-            streams.flow(
-                host, readers(stream, self.decrypt, self._where(one)), source=self.chain.path(one, name), target=target, where=self._where(one),
-            )
+            streams.flow(host, [*stages, *readers(stream, self.decrypt, where(one))], source=path, target=target, where=where(one))
             return host.read(target) or ""
+
+
+def where(one: Manifest) -> str:
+    """A set, for errors."""
+    return f"set {one.stamp} of jail {one.jail}"

@@ -12,7 +12,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.backups import bri
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.aside import Aside
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.declared import Options, options_of
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.filling import SetFilling
-from ansible_collections.cellblock.jails.plugins.module_utils.backups.finding import find
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.finding import Finder
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import Manifest
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.reading import Reader
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.restored import BEGUN, DONE, FACT, OPEN, Noted
@@ -74,6 +74,7 @@ class Planner:
         self.warnings: List[str] = []
         self.jails: Optional[requests.Request] = None
         self.ours: Dict[str, Definition] = {}
+        self.finder = Finder(host, request.destination)
 
     def plan(self) -> Plan:
         """The whole plan."""
@@ -99,7 +100,7 @@ class Planner:
         return self._plan(seen, finishing)
 
     def _reader(self, wish: Wish) -> Reader:
-        reader = Reader(find(self.host, self.request.destination, wish.jail, wish.set), self.request.decrypt)
+        reader = Reader(self.finder.find(wish.jail, wish.set), self.request.decrypt)
         reader.check()
         return reader
 

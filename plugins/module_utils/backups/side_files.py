@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import List, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.filling import SetFilling
-from ansible_collections.cellblock.jails.plugins.module_utils.backups.finding import find
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.finding import Finder
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.reading import Reader
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.wishes import Request
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask, storage
@@ -22,7 +22,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.keeping i
 def plan(host: Host, request: Request) -> Plan:
     """The way of some files out of a set."""
     wish = (request.wishes or ())[0]
-    reader = Reader(find(host, request.destination, wish.jail, wish.set), request.decrypt)
+    reader = Reader(Finder(host, request.destination).find(wish.jail, wish.set), request.decrypt)
     dataset = f"{request.storage_dataset}/{wish.jail}:files" if request.storage_dataset and reader.chain.last.data()[0].method == "zfs" else None
     filling = SetFilling(reader, key=request.key)
     filling.check(dataset is not None, f"jail {wish.jail}")

@@ -13,16 +13,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 from ansible_collections.cellblock.jails.plugins.module_utils.backups import restoring
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.declared import Options, options_of
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.filling import SetFilling
-from ansible_collections.cellblock.jails.plugins.module_utils.backups.finding import find, jails_of, sets_of
-from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import (
-    NAME,
-    Manifest,
-    Proof,
-    parse,
-    render,
-    stamp_of,
-    time_of,
-)
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import Manifest, Proof, stamp_of, time_of
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.reading import Reader
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.restore_plan import Planner, definition_of
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.restored import FACT, PROOF
@@ -73,7 +64,7 @@ class Verifier(Planner):
         """The whole plan."""
         wishes = self.request.wishes
         if wishes is None:
-            wishes = tuple(map(self.request.wish, jails_of(self.host, self.request.destination)))
+            wishes = tuple(map(self.request.wish, self.finder.jails()))
         named = tuple(replace(wish, name=name_of(wish.jail), start=True) for wish in wishes if not self._is_proved(wish))
         self.request = replace(self.request, wishes=named, again=True, fresh=False)
         return super().plan()
@@ -81,10 +72,10 @@ class Verifier(Planner):
     def _is_proved(self, wish: Wish) -> bool:
         """Whether a set of the jail passed its test since."""
         since = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(hours=self.request.older_than)
-        sets, _wrong = sets_of(self.host, self.request.destination, wish.jail)
+        sets = self.finder.sets(wish.jail)
         recent = any(proof.passed and time_of(proof.at) >= since for one in sets for proof in one.proofs)
         if recent and self.request.older_than:
-            self.told[wish.jail] = {"changed": False, "did": "", "set": find(self.host, self.request.destination, wish.jail, wish.set).last.stamp}
+            self.told[wish.jail] = {"changed": False, "did": "", "set": sets[-1].stamp}
         return recent and bool(self.request.older_than)
 
     def options(self, manifest: Manifest, wish: Wish) -> Options:
@@ -146,12 +137,12 @@ class Verifier(Planner):
     def _note(self, subject: Subject) -> Callable[[Host, bool, str], None]:
         filling = subject.filling
         assert isinstance(filling, SetFilling)
-        last, path = filling.reader.chain.last, filling.reader.chain.path(filling.reader.chain.last, NAME)
+        last, place = filling.reader.chain.last, filling.reader.chain.place
         where = self.jail_of(last.jail)
 
         def note(host: Host, passed: bool, said: str) -> None:
             proof = Proof(stamp_of(time.time()), passed, hide(said)[:SAID], host.run(["sysctl", "-n", "kern.hostname"]).out.strip())
-            host.write(path, render(parse(host.read(path) or "", path).proved(proof)), 0o600)
+            place.update(host, last.proved(proof))
             if where is not None:
                 fact = {"set": last.stamp, "at": proof.at, "passed": passed, **({"said": proof.said} if said else {})}
                 marking.put(host, replace(where, meta={**where.meta, PROOF: fact}))

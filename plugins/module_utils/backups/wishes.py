@@ -9,6 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.model import DESTINATION, Destination
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.spec import faults
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.declaring import check_name
@@ -52,7 +53,7 @@ class Request:
     :param older_than: hours; what was proved since is left alone.
     """
 
-    destination: str
+    destination: Destination
     wishes: Optional[Tuple[Wish, ...]]
     every: Mapping[str, Any]
     state: str = "restored"
@@ -70,9 +71,12 @@ class Request:
     @classmethod
     def from_options(cls, options: Mapping[str, Any], check_mode: bool) -> Request:
         """Check a module's options."""
-        destination, state = str(options["source"]).rstrip("/"), str(options["state"])
-        if not destination.startswith("/"):
-            raise InputError(f"{options['source']!r} is not an absolute path", "source", "Name the directory that sets are in")
+        source, state = options["source"], str(options["state"])
+        if isinstance(source, Mapping):
+            found_faults = faults({"source": {"type": "dict", "options": DESTINATION}}, {"source": source})
+            if found_faults:
+                raise InputError("; ".join(found_faults), "source")
+        destination = Destination.of(source if isinstance(source, Mapping) else {"path": str(source)})
         given = options.get("jails")
         wishes = None if given is None else tuple(_wish(options, {"name": one} if isinstance(one, str) else one) for one in given)
         if wishes is None and state == "restored":
