@@ -206,6 +206,12 @@ jails:
       type: dict
       returned: when it was
       sample: {set: 20261127T073217Z, of: web, at: 1795765000, phase: done}
+    last_backup:
+      description: >-
+        Its last set by M(cellblock.jails.jail_backup): its name, when, where, its size and whether it is an increment; C(others) are those
+        in other destinations. V(null) without one.
+      type: dict
+      sample: {set: 20261127T073217Z, at: "2026-11-27T07:32:17+00:00", destination: /backup, increment: true, size: 17825792, consistent: snapshot, others: []}
     last_proof:
       description: The last test of its backups on this host, by M(cellblock.jails.jail_restore) with C(state=verified).
       type: dict
@@ -213,6 +219,7 @@ jails:
       sample: {set: 20261127T073217Z, at: 20261128T030000Z, passed: true}
 """
 
+from ansible_collections.cellblock.jails.plugins.module_utils.backups import notes
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
@@ -232,7 +239,9 @@ def main() -> None:
     )
     options = module.params
     try:
-        found = gather(Host(), options["storage_path"], options["storage_dataset"], options["sizes"], options["name"])
+        host = Host()
+        found = gather(host, options["storage_path"], options["storage_dataset"], options["sizes"], options["name"])
+        notes.told(host, found["jails"])
     except CellblockError as error:
         module.fail_json(msg=str(error))
     module.exit_json(changed=False, **found)

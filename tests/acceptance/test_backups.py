@@ -63,6 +63,8 @@ def test_a_set_has_all_that_another_host_needs(place: Machine) -> None:
     assert {stream.method for stream in one.streams} == ({"zfs"} if place.dataset else {"tar", "mtree"})
     assert "cbweb" in place.running()
     assert told["stops"] == ([] if place.dataset else ["cbweb"])
+    known = place.module("jail_info", **place.storage)["jails"][0]["last_backup"]
+    assert (known["set"], known["destination"], known["size"]) == (one.stamp, PLACE, one.size)
 
 
 def test_check_mode_says_what_is_made_and_what_goes_and_a_run_does_it(place: Machine) -> None:

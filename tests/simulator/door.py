@@ -19,6 +19,8 @@ from .fresh import fresh_host
 HERE = Path(__file__).resolve().parent
 COLLECTIONS = HERE.parents[4]
 STATE = ".simulator/state.json"
+# What the machine's own do as well, and Ansible's shell calls for itself; in-process they are simulated.
+OF_THIS_MACHINE = ("chmod", "dd", "find", "head", "ln", "mkdir", "sync", "test")
 # As a real host answered `jexec t1 env` over ssh, commands.json.
 ENVIRONMENT = {
     "HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/sh", "LANG": "C.UTF-8",
@@ -96,7 +98,7 @@ def lay_out(root: Path) -> None:
     for directory in ("sbin", "usr/local/bin", ".simulator"):
         (root / directory).mkdir(parents=True, exist_ok=True)
     dispatch = "/.collections/ansible_collections/cellblock/jails/tests/simulator/bin/dispatch"
-    for name in TOOLS:
+    for name in set(TOOLS) - set(OF_THIS_MACHINE):
         (root / "sbin" / name).symlink_to(dispatch)
     (root / "usr/sbin/sshd").symlink_to(dispatch)  # it wants to be called by its full path
     python = root / "usr/local/bin/python3"

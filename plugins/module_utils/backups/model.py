@@ -16,7 +16,6 @@ from ansible_collections.cellblock.jails.plugins.module_utils.backups.retention 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs import amount
 
-STATE = "/var/db/cellblock/backups"  # what the next increment has to know, and the manifests of sets that a command keeps
 COMPRESSORS: Mapping[str, Tuple[str, Tuple[str, ...], Tuple[str, ...]]] = {
     "zstd": ("zst", ("zstd", "-q", "-c"), ("zstd", "-q", "-d", "-c")),
     "gzip": ("gz", ("gzip", "-c"), ("gzip", "-d", "-c")),

@@ -12,7 +12,8 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups import manifest as manifests
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import NAME, Manifest, Stream
-from ansible_collections.cellblock.jails.plugins.module_utils.backups.model import STATE, Destination, put_in
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.model import Destination, put_in
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.notes import STATE
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage, streams
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, HostError, Refused

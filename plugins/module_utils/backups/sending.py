@@ -158,7 +158,9 @@ def _listed(host: Host, one: Subject, path: str, number: int) -> Tuple[str, Dict
     listed = one.state(one.stamp, number)
     host.makedirs(listed.rpartition("/")[0], 0o700)
     host.remove(listed)
-    streams.flow(host, [["mtree", "-c", "-x", "-k", mtree.KEYS, "-p", path]], target=listed, where=f"jail {one.name}")
+    with host.scratch() as scratch:
+        streams.flow(host, [["mtree", "-c", "-x", "-k", mtree.KEYS, "-p", path]], target=f"{scratch}/list", where=f"jail {one.name}")
+        streams.put_lines(host, listed, mtree.comparable(streams.lines(host, f"{scratch}/list")))
     return listed, _looks(host, listed)
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import SNAPSHOT, Manifest, Stream
-from ansible_collections.cellblock.jails.plugins.module_utils.backups.model import STATE, Request, Wish
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.model import Request, Wish
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.notes import STATE
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.observe import Sight
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.places import Place
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition

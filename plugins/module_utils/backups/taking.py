@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from typing import List, Sequence, Tuple
 
-from ansible_collections.cellblock.jails.plugins.module_utils.backups import describing, sending
+from ansible_collections.cellblock.jails.plugins.module_utils.backups import describing, notes, sending
 from ansible_collections.cellblock.jails.plugins.module_utils.backups import manifest as manifests
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import HOLD, SNAPSHOT, Manifest
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.subject import Subject
@@ -160,6 +160,10 @@ def _finish(one: Subject) -> Step:
         manifests.parse(manifests.render(made), f"set {one.stamp}")
         one.place.finish(host, made)
         one.outcome.whole = True
+        notes.note(host, one.request.destination.id, one.name, {
+            "set": one.stamp, "at": manifests.time_of(one.stamp).isoformat(), "destination": one.request.destination.words(),
+            "increment": bool(one.parent or one.bases), "size": made.size, "consistent": made.consistent,
+        })
 
     label = f"{one.request.destination.words()}/{one.name}/{one.stamp}"
     return Step(f"make it whole: set {one.stamp} with its manifest", do, None, label, "", f"{one.words()}\n")

@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 from dataclasses import dataclass
-from typing import IO, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import IO, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError, Process, Result
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -278,6 +278,16 @@ def lines(host: Host, path: str) -> Iterator[str]:
             yield from stream
     except OSError as error:
         raise HostError(f"cannot be read: {error.strerror}", path) from error
+
+
+def put_lines(host: Host, path: str, told: Iterable[str]) -> None:
+    """Write a new file of the host, for root alone, line by line."""
+    try:
+        end = os.open(host.real(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        with open(end, "w", encoding="utf-8", errors="surrogateescape", newline="\n") as stream:
+            stream.writelines(told)
+    except OSError as error:
+        raise HostError(f"cannot be written: {error.strerror}", path) from error
 
 
 def settle(host: Host, directory: str) -> None:

@@ -78,6 +78,32 @@ def entries(lines: Iterable[str], where: str) -> Iterator[Entry]:
         yield (path[2:] if path.startswith("./") else path), said
 
 
+def comparable(lines: Iterable[str]) -> Iterator[str]:
+    """The list as a tree can be held against it that an archive was extracted to.
+
+    An archive has no sockets, its top gets a time of its own, and ``uarch`` is set by ZFS on whatever is written.
+    """
+    usual = ""
+    for line in _whole(lines):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        said = dict(word.partition("=")[::2] for word in words[1:])
+        if words[0] == "/set":
+            usual = said.get("type", usual)
+        elif words[0] != ".." and said.get("type", usual) == "socket":
+            continue
+        told = [word for word in words[1:] if not (words[0] == "." and word.startswith("time="))]
+        indent = line[: len(line) - len(line.lstrip())]
+        yield indent + " ".join([words[0], *map(_flags, told)]) + "\n"
+
+
+def _flags(word: str) -> str:
+    if not word.startswith("flags="):
+        return word
+    return f"flags={','.join(flag for flag in word[6:].split(',') if flag != 'uarch') or 'none'}"
+
+
 def _digest(said: Dict[str, str]) -> bytes:
     words = [f"{key}={value}" for key, value in sorted(said.items()) if key != "nlink" or said["type"] != "dir"]
     return hashlib.blake2b(" ".join(words).encode("utf-8", "surrogateescape"), digest_size=12).digest() + said["type"].encode()

@@ -10,7 +10,7 @@ import sys
 
 name, words = sys.argv[1], sys.argv[2:]
 if name == "tar" and "-" in words:  # streams go through the real one
-    os.execv("/usr/bin/tar", ["tar", *[word for word in words if word not in ("--unlink", "--fflags")]])
+    os.execv("/usr/bin/tar", ["tar", *["--no-recursion" if word == "-n" else word for word in words if word not in ("--unlink", "--fflags")]])
 
 sys.path.insert(0, "/.collections")
 

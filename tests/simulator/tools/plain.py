@@ -50,6 +50,16 @@ def test(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     return (0 if (real.is_dir() if args[0] == "-d" else real.exists()) else 1), "", ""
 
 
+@tool("ln")
+def ln(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """ln(1) of one file."""
+    try:
+        os.link(host.real(args[-2]), host.real(args[-1]))
+    except OSError as error:
+        raise Refusal(f"ln: {args[-2]}: {error.strerror}") from error
+    return 0, "", ""
+
+
 @tool("sync")
 def sync(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """sync(8)."""
