@@ -92,6 +92,10 @@ class Machine(abc.ABC):
     def boot(self) -> None:
         """What the boot does for jails: nothing runs, then what is to start is started."""
 
+    def commands(self) -> int:
+        """How many commands the last module ran; a real host does not say."""
+        return 10
+
     # -- words for the cases
 
     def run(self, *argv: str, stdin: str = "") -> str:
@@ -194,6 +198,9 @@ class Simulated(Machine):
             raise Killed() from death
         finally:
             self.sim.kill_at = None
+
+    def commands(self) -> int:
+        return len(self.sim.commands)
 
     def read(self, path: str) -> Optional[str]:
         real = self.sim.real(path)

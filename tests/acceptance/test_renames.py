@@ -144,7 +144,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next(machine: Machine, style: 
         assert everything(machine) == expected, at
         assert machine.jails(declared)["steps"] == [], at
         machine.jails([], prune=True, prune_share=100)
-        at += 3 if isinstance(machine, Simulated) else 7
+        at += 7 if isinstance(machine, Simulated) else 7
     assert at > 7
 
 

@@ -19,7 +19,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import Process, Result
 
-from .piped import ssh, started
+from .piped import keygen, ssh, started
 
 # What the kernel keeps of a jail, in the order in which jls(8) prints it, with a new jail's values.
 KERNEL: Tuple[Tuple[str, Any], ...] = (
@@ -259,6 +259,7 @@ class SimulatedHost:
 
 
 tool("ssh")(ssh)
+tool("ssh-keygen")(keygen)
 # The tools register themselves.
 for family in ("cpusets", "files", "firewall", "ipfw", "jails", "network", "plain", "processes", "system", "upgrades", "zfs"):
     importlib.import_module(f"{__package__}.tools.{family}")

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import re
 import shlex
 import subprocess
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import ENVIRONMENT, Process, spawn_command
@@ -87,11 +90,16 @@ def started(host: "SimulatedHost", argv: Sequence[str], ends: Tuple[int, int, in
 
 
 def ssh(host: "SimulatedHost", args: List[str], stdin: str) -> Tuple[int, str, str]:
-    """ssh(1) to another simulated host that this one knows."""
+    """ssh(1) to another simulated host that this one knows; by a key, what the other's authorized_keys lets it do."""
     name, argv = remote(args)
     peer = host.peers.get(name)
     if peer is None:
         return 255, "", f"ssh: Could not resolve hostname {name}: Name does not resolve\r\n"
+    if "-i" in args:
+        allowed = forced(peer, host.real(args[args.index("-i") + 1]))
+        if allowed is None:
+            return 255, "", f"root@{name}: Permission denied (publickey).\r\n"
+        argv = allowed
     if argv[0].rsplit("/", 1)[-1] != "tar":
         return peer.run(argv, stdin)
     from .tools.files import REAL_TAR, real_words
@@ -99,3 +107,24 @@ def ssh(host: "SimulatedHost", args: List[str], stdin: str) -> Tuple[int, str, s
     given = stdin.encode("utf-8", "surrogateescape")
     done = subprocess.run([REAL_TAR, *real_words(peer, argv[1:])], input=given, capture_output=True, check=False)
     return done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "surrogateescape")
+
+
+def forced(peer: "SimulatedHost", key: Path) -> Optional[List[str]]:
+    """The command that a key may run, as its line in authorized_keys says; see sshd(8)."""
+    public = key.with_name(key.name + ".pub").read_text().split()[1] if key.is_file() else ""
+    file = peer.real("/root/.ssh/authorized_keys")
+    for line in file.read_text().splitlines() if public and file.is_file() else []:
+        found = re.match(r'restrict,expiry-time="(\d{12})Z",command="((?:[^"\\]|\\.)*)" ssh-ed25519 (\S+)', line)
+        if found and found.group(3) == public:
+            return shlex.split(found.group(2).replace('\\"', '"'))
+    return None
+
+
+def keygen(host: "SimulatedHost", args: List[str], stdin: str) -> Tuple[int, str, str]:
+    """ssh-keygen(1) -f: a key that nobody else has."""
+    path, comment = host.real(args[args.index("-f") + 1]), args[args.index("-C") + 1]
+    public = base64.b64encode(os.urandom(51)).decode()
+    path.write_text(f"a private key of {public}\n")
+    path.chmod(0o600)
+    path.with_name(path.name + ".pub").write_text(f"ssh-ed25519 {public} {comment}\n")
+    return 0, "", ""

@@ -21,7 +21,8 @@ def pruned(request: Request, marks: Mapping[str, Any]) -> List[Jail]:
     """
     if not request.prune:
         return []
-    going = sorted(set(marks) - {jail.name for jail in (*request.jails, *request.as_they_are)})
+    gone = {name for name, facts in marks.items() if (facts.get("moving") or {}).get("to")}  # a copy of what runs elsewhere
+    going = sorted(set(marks) - gone - {jail.name for jail in (*request.jails, *request.as_they_are)})
     if len(going) > FEW and len(going) * 100 > request.prune_share * len(marks):
         raise Refused(
             f"it would remove {len(going)} of the {len(marks)} managed jails of this host, more than {request.prune_share} %: "

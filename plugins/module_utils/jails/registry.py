@@ -32,6 +32,12 @@ def _upgrades() -> Aspect:
     return Upgrades()
 
 
+def _moves() -> Aspect:
+    from ansible_collections.cellblock.jails.plugins.module_utils.moves.moved import Moves
+
+    return Moves()
+
+
 def _renames() -> Aspect:
     from ansible_collections.cellblock.jails.plugins.module_utils.moves.aspect import Renames
 
@@ -87,6 +93,7 @@ ASPECTS: Tuple[Aspect, ...] = (
     Later("renaming", _renames, {"was": {"type": "str"}}, ("renaming", "former")),
     DefinitionFile(),
     ConsoleLog(),
+    Later("moving", _moves, facts=("moving",)),
     Later("upgrade", _upgrades, facts=("upgrade",)),
     Later("copy", _copy, OF_COPIES, ("copy_of",)),
     Later("restored", _restored, facts=("restored", "proof")),

@@ -32,6 +32,8 @@ def change(scene: Scene, jail: Jail) -> Change:
         )
     if old.lost:
         raise Refused(f"{definitions.conf_path(name)} cannot be read any more", where, "Declare the jail whole, once: that writes it anew")
+    if (facts.get("moving") or {}).get("phase") in ("stopped", "gone") and jail.state != "stopped":
+        raise Refused(f"it has moved to {facts['moving'].get('to')}", where, "Start it there, or run the playbook move again when that was cut off")
     jail = replace(jail, path=str(facts.get("path") or ""), depend=tuple(map(str, facts.get("depend") or ())))
     made = Change(scene, jail, old, wanted=old, new=old, running=seen.running.get(name))
     made.stops = made.running is not None and jail.state in ("stopped", "restarted")

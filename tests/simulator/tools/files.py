@@ -92,7 +92,7 @@ def du(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 
 def real_words(host: SimulatedHost, args: Sequence[str]) -> List[str]:
     """Words of bsdtar(1) for the tar of this machine, below the root."""
-    words = [word for word in args if word not in ("--unlink", "--fflags")]
+    words = [word for word in args if word not in ("--unlink", "-U", "--fflags")]
     return ["--no-recursion" if word == "-n" else _real_word(host, word) for word in words]
 
 
@@ -125,6 +125,14 @@ def tar(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 def head(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """head(1) -c."""
     return 0, stdin.encode("utf-8", "surrogateescape")[: int(args[args.index("-c") + 1])].decode("utf-8", "surrogateescape"), ""
+
+
+@tool("dd")
+def dd(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
+    """dd(1) of=, from its input."""
+    words = dict(word.split("=", 1) for word in args)
+    host.real(words["of"]).write_bytes(stdin.encode("utf-8", "surrogateescape"))
+    return 0, "", ""
 
 
 @tool("fetch")

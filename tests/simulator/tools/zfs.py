@@ -467,7 +467,10 @@ VERBS = {
 
 @tool("zpool")
 def zpool(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
-    """zpool(8) list."""
+    """zpool(8) list, and get of features."""
+    if args[0] == "get":
+        found = host.state.get("features", {"lz4_compress": "active", "large_blocks": "enabled", "embedded_data": "active", "zstd_compress": "enabled"})
+        return 0, "".join(f"feature@{name}\t{state}\n" for name, state in found.items()), ""
     pools = [name for name in host.state["datasets"] if "/" not in name and "@" not in name]
     lines = [f"{pool}\t20937965568\t94260736\t20843704832\t-\t-\t0\t0\t1.00\tONLINE\t-\n" for pool in pools]
     return 0, "".join(lines), ""
