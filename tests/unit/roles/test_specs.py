@@ -21,7 +21,7 @@ def loaded(role: str, part: str) -> Any:
     return yaml.safe_load((ROLES / role / part).read_text())
 
 
-@pytest.mark.parametrize("role", ["host_prepare", "jail"])
+@pytest.mark.parametrize("role", ["host_prepare", "jail", "backup"])
 def test_every_variable_is_specified_with_its_default(role: str) -> None:
     specified = loaded(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
     defaults = loaded(role, "defaults/main.yml")
@@ -31,7 +31,7 @@ def test_every_variable_is_specified_with_its_default(role: str) -> None:
             assert specified[name].get("default") == default, name
 
 
-@pytest.mark.parametrize("role", ["host_prepare", "jail"])
+@pytest.mark.parametrize("role", ["host_prepare", "jail", "backup"])
 def test_every_variable_stands_in_the_readme(role: str) -> None:
     told = (ROLES / role / "README.md").read_text()
     assert [name for name in loaded(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"] if f"| `{name}` |" not in told] == []
