@@ -93,7 +93,7 @@ def forget(machine: Machine) -> None:
 def restore(machine: Machine, *jails: Any, check: bool = False, kill_at: Any = None, **options: Any) -> Dict[str, Any]:
     gate = {"every": 0.0, "within": 30}
     return machine.module(
-        "jail_restore", check=check, kill_at=kill_at, source=DEST, jails=list(jails) or ["cbweb"], **{"gate": gate, **machine.storage, **options},
+        "jail_restore", check=check, kill_at=kill_at, jails=list(jails) or ["cbweb"], **{"source": DEST, "gate": gate, **machine.storage, **options},
     )
 
 
@@ -345,4 +345,66 @@ def test_a_manifest_names_no_command_that_is_run_as_root(machine: Machine) -> No
     machine.write(f"{place}/manifest.json", json.dumps(told))
     with pytest.raises(Failed, match="no manifest is trusted"):
         restore(machine)
+    forget(machine)
+
+
+@pytest.fixture(params=["zfs", "tar"])
+def method(request: Any, storage: str) -> str:
+    """How a set is made; a plain directory has only tar, and its increments."""
+    return str(request.param) if storage == "zfs" else "tar"
+
+
+def test_a_chain_of_increments_and_any_set_of_it(machine: Machine, method: str) -> None:
+    machine.jails([machine.web()])
+    for number in range(3):
+        machine.write(machine.path("etc/cb.number"), f"{number}\n")
+        machine.write(machine.path(f"var/cb.{number}"), "new\n")
+        if number:
+            machine.run("rm", machine.path(f"var/cb.{number - 1}"))
+        save(machine, incremental=True, method=method)
+    for number in (2, 0, 1):
+        told = restore(machine, set=stamps(machine)[number])
+        assert told["jails"]["cbweb"]["set"] == stamps(machine)[number]
+        assert machine.read(machine.path("etc/cb.number")) == f"{number}\n"
+        assert [name for name in machine.names(machine.path("var")) if name.startswith("cb.")] == [f"cb.{number}"]
+    moment = f"{stamps(machine)[1][:4]}-{stamps(machine)[1][4:6]}-{stamps(machine)[1][6:11]}:{stamps(machine)[1][11:13]}:{stamps(machine)[1][13:15]}"
+    assert restore(machine, set=moment)["steps"] == [], "a time is the last set that is not younger"
+    machine.run("rm", "-rf", f"{DEST}/cbweb/{stamps(machine)[0]}")
+    with pytest.raises(Failed, match="builds on set"):
+        restore(machine)
+    forget(machine)
+
+
+@pytest.mark.storage("zfs")
+def test_a_set_in_a_dataset_and_one_that_goes_to_a_plain_directory(machine: Machine) -> None:
+    pool = str(machine.dataset).partition("/")[0]
+    machine.run("mkdir", "-p", DEST)
+    machine.run("zfs", "create", "-o", f"mountpoint={DEST}", f"{pool}/cbsets")
+    machine.jails([machine.web(root="clone")])
+    machine.write(machine.path("etc/cb.conf"), "mine\n")
+    place = {"dataset": f"{pool}/cbsets"}
+    machine.module("jail_backup", destination=place, **machine.storage)
+    machine.jails([], prune=True, prune_share=100)
+    restore(machine, source=place)
+    assert machine.read(machine.path("etc/cb.conf")) == "mine\n" and "cbweb" in machine.running()
+    with pytest.raises(Failed, match="is a stream of ZFS"):
+        restore(machine, source=place, again=True, storage_dataset=None)
+    machine.jails([], prune=True, prune_share=100)
+    machine.run("rm", "-rf", "/var/db/cellblock/backups")
+    machine.run("zfs", "destroy", "-r", f"{pool}/cbsets")
+    machine.run("rm", "-rf", DEST)
+
+
+@pytest.mark.storage("zfs")
+def test_datasets_below_the_root_come_back_over_no_link(machine: Machine) -> None:
+    machine.jails([machine.web(root="clone", state="stopped")])
+    machine.run("zfs", "create", f"{machine.dataset}/cbweb/data")
+    machine.write(machine.path("data/file"), "data\n")
+    save(machine)
+    restore(machine, {"name": "cbweb", "as": "cbcopy", "declare": {"ip4": [f"{machine.interface}|10.99.0.41"]}}, start=False)
+    assert machine.read(machine.path("data/file", "cbcopy")) == "data\n"
+    assert f"{machine.dataset}/cbcopy/data" in machine.picture()["datasets"]
+    machine.run("zfs", "destroy", f"{machine.dataset}/cbcopy/data")
+    machine.run("zfs", "release", "cellblock", next(name for name in machine.picture()["datasets"] if "/cbweb/data@" in name))
+    machine.run("zfs", "destroy", "-r", f"{machine.dataset}/cbweb/data")
     forget(machine)

@@ -50,9 +50,13 @@ class Site:
 
     def play(self, *words: str, book: str = "site", ok: bool = True) -> str:
         """Run a playbook of ours; returns what it printed."""
+        return self.play_file(f"cellblock.jails.{book}", *words, ok=ok)
+
+    def play_file(self, playbook: Any, *words: str, ok: bool = True) -> str:
+        """Run any playbook."""
         argv = [
             str(PLAYBOOK), "-v", "-i", f"{TREE}/examples/talk/inventory.yml", "-i", str(self.place / "inventory.json"),
-            *self.extra, f"cellblock.jails.{book}", *words,
+            *self.extra, str(playbook), *words,
         ]
         done = subprocess.run(argv, env=self.environment, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         assert (done.returncode == 0) is ok, done.stdout[-3000:] + done.stderr[-2000:]
