@@ -6,7 +6,8 @@
 No-op and create of 1, 20 and 100 clone jails, beside ``zfs clone`` and ``jail -c`` in a shell, one after another and four side by side
 by xargs(1), and beside a bare Ansible ping; a
 task in a jail through jexec, beside the same task on the host over plain ssh; and how much a jail that has booted holds.
-With ``--networks`` also what networks cost, by pf; with ``--upgrades`` how long thin jails are down for an upgrade, beside by hand.
+With ``--networks`` also what networks cost, by pf; with ``--upgrades`` how long thin jails are down for an upgrade, beside by hand; with
+``--backups`` how fast sets are made, beside zfs-send(8) and tar(1).
 Needs ZFS, a base (``BASE``) in ``DATASET/basejails``, and a host without jails of its own.
 """
 
@@ -22,6 +23,7 @@ import time
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
+from backups import Backups
 from networks import Networks
 from upgrades import Upgrades
 
@@ -145,6 +147,7 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 20, 100])
     parser.add_argument("--networks", action="store_true", help="also networks: loads pf, and enables it meanwhile")
     parser.add_argument("--upgrades", type=int, default=0, metavar="NUMBER", help="also an upgrade of so many thin jails, such as 20")
+    parser.add_argument("--backups", type=int, default=0, metavar="MB", help="also a set of a jail of so many megabytes, such as 1024")
     parser.add_argument("--force", action="store_true", help="even when the host has jails: prune spares those of others")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
@@ -163,6 +166,8 @@ def main() -> None:
             Networks(bench).measure()
         if asked.upgrades:
             Upgrades(bench).measure(asked.upgrades)
+        if asked.backups:
+            Backups(bench).measure(asked.backups)
         print("held after the first boot: " + ", ".join(f"{name} {size >> 10} KiB" for name, size in bench.roots().items()))
 
 

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import functools
-from typing import Dict, List, Optional, Sequence, Tuple
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Dict, List, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.datasets import InDataset
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import Stream
@@ -134,26 +136,34 @@ def refuse_short(one: Subject, made: Stream, expected: int) -> None:
 
 def _tree(host: Host, one: Subject, dataset: str, path: str, number: int) -> None:
     suffix, word = one.request.filters.suffix, _word(number)
-    listed, looks = _listed(host, one, path, number)
     archive = Stream(f"{word}.tar{suffix}", "tar", 0, "", 0, one.place_of(dataset) if dataset else "", dataset)
-    with host.scratch() as scratch:
-        names, gone = f"{scratch}/names", f"{scratch}/gone"
-        if one.parent is None:
+    if one.parent is None:
+        with ThreadPoolExecutor(max_workers=1) as pool:  # both read all of it, the second from memory
+            listing = pool.submit(_listed, host, one, path, number)
             made = put(host, one, [[*TAR, "-C", path, "."]], None, archive)
-        else:
-            changed, lost = mtree.differences(_looks(host, one.state(one.parent.stamp, number)), looks)
-            host.write(names, "".join(f"./{name}\0" for name in changed if name != ".") + ".\0", 0o600)
-            host.write(gone, "".join(f"{name}\0" for name in lost), 0o600)
-            made = put(host, one, [[*TAR, "-n", "--null", "-C", path, "-T", "-"]], names, archive)
-            told = put(host, one, [], gone, Stream(f"{word}.gone{suffix}", "list", 0, "", 0))
-            one.outcome.streams.append(told)
-            made = Stream(**{**made.__dict__, "gone": told.name})
-        one.outcome.streams.append(made)
+            listed = listing.result()
+    else:
+        listed = _listed(host, one, path, number)
+        made = _changed(host, one, path, archive, _looks(host, one.state(one.parent.stamp, number)), _looks(host, listed))
+    one.outcome.streams.append(made)
     one.outcome.estimate += made.plain
     one.outcome.streams.append(put(host, one, [], listed, Stream(f"{word}.mtree{suffix}", "mtree", 0, "", 0, archive.path)))
 
 
-def _listed(host: Host, one: Subject, path: str, number: int) -> Tuple[str, Dict[str, bytes]]:
+def _changed(host: Host, one: Subject, path: str, archive: Stream, before: Dict[str, bytes], after: Dict[str, bytes]) -> Stream:
+    """What is new or changed, and a file of the paths that are gone."""
+    changed, lost = mtree.differences(before, after)
+    with host.scratch() as scratch:
+        names, gone = f"{scratch}/names", f"{scratch}/gone"
+        host.write(names, "".join(f"./{name}\0" for name in changed if name != ".") + ".\0", 0o600)
+        host.write(gone, "".join(f"{name}\0" for name in lost), 0o600)
+        made = put(host, one, [[*TAR, "-n", "--null", "-C", path, "-T", "-"]], names, archive)
+        told = put(host, one, [], gone, Stream(archive.name.replace(".tar", ".gone", 1), "list", 0, "", 0))
+    one.outcome.streams.append(told)
+    return replace(made, gone=told.name)
+
+
+def _listed(host: Host, one: Subject, path: str, number: int) -> str:
     """The list of what is there, kept on this host for the next increment."""
     listed = one.state(one.stamp, number)
     host.makedirs(listed.rpartition("/")[0], 0o700)
@@ -161,7 +171,7 @@ def _listed(host: Host, one: Subject, path: str, number: int) -> Tuple[str, Dict
     with host.scratch() as scratch:
         streams.flow(host, [["mtree", "-c", "-x", "-k", mtree.KEYS, "-p", path]], target=f"{scratch}/list", where=f"jail {one.name}")
         streams.put_lines(host, listed, mtree.comparable(streams.lines(host, f"{scratch}/list")))
-    return listed, _looks(host, listed)
+    return listed
 
 
 def _looks(host: Host, path: str) -> Dict[str, bytes]:
