@@ -311,7 +311,7 @@ def hostile(machine: Machine, place: str, *entries: Any) -> None:
     root.update(
         name="root.tar", method="tar", size=len(data), plain=len(data), sha256=hashlib.sha256(data).hexdigest(), guid="", dataset="", filters=[], readers=[],
     )
-    told["streams"] = [root]
+    told["streams"] = [root, *(one for one in told["streams"] if one["method"] == "mtree")]
     machine.write(f"{place}/root.tar", data.decode("latin-1"))
     machine.write(f"{place}/manifest.json", json.dumps(told))
 
@@ -407,4 +407,16 @@ def test_datasets_below_the_root_come_back_over_no_link(machine: Machine) -> Non
     machine.run("zfs", "destroy", f"{machine.dataset}/cbcopy/data")
     machine.run("zfs", "release", "cellblock", next(name for name in machine.picture()["datasets"] if "/cbweb/data@" in name))
     machine.run("zfs", "destroy", "-r", f"{machine.dataset}/cbweb/data")
+    forget(machine)
+
+
+def test_a_test_finds_what_differs_from_the_list_of_the_set(machine: Machine) -> None:
+    machine.jails([machine.web(root="thick")])
+    place = save(machine, method="tar")
+    entries = [("./etc", "d", ""), ("./etc/rc", "f", "#!/bin/sh\n"), ("./etc/rc.shutdown", "f", "#!/bin/sh\n"), ("./dev", "d", "")]
+    hostile(machine, place, *entries)
+    before = machine.picture()
+    with pytest.raises(Failed, match="differs from its set"):
+        verify(machine)
+    assert machine.picture() == before and proofs(machine) == [False] and "differs" in proof(machine)["said"]
     forget(machine)
