@@ -420,3 +420,23 @@ def test_a_test_finds_what_differs_from_the_list_of_the_set(machine: Machine) ->
         verify(machine)
     assert machine.picture() == before and proofs(machine) == [False] and "differs" in proof(machine)["said"]
     forget(machine)
+
+
+@pytest.mark.storage("zfs")
+def test_what_others_hold_on_to_stays_aside_and_is_told(machine: Machine) -> None:
+    machine.jails([machine.web(root="clone")])
+    place = save(machine)
+    machine.run("zfs", "snapshot", f"{machine.dataset}/cbweb@hourly")
+    told = restore(machine)
+    aside = f"{machine.dataset}/cbweb:before-{place.rpartition('/')[2]}"
+    assert "@hourly" in "".join(told["warnings"]) and f"{aside}@hourly" in machine.picture()["datasets"] and "cbweb" in machine.running()
+    assert restore(machine)["steps"] == []
+    with pytest.raises(Failed, match="left of an earlier restore"):
+        restore(machine, again=True)
+    machine.run("zfs", "destroy", f"{aside}@hourly")
+    for name in machine.picture()["datasets"]:
+        if name.startswith(f"{aside}@"):
+            machine.ask("zfs", "release", "cellblock", name)
+    machine.run("zfs", "destroy", "-r", aside)
+    restore(machine, again=True)
+    forget(machine)

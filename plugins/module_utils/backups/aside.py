@@ -14,7 +14,6 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.roots import OURS
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.keeping import beside, hide, local_properties
 
-SUFFIX = ":before-restore"  # no jail's name has a colon
 TAG = "cellblock"  # of holds of ours, see zfs-hold(8)
 
 
@@ -23,25 +22,27 @@ class Aside:
     """A root that was moved aside.
 
     :param root: where it stood, and is to stand again if need be.
+    :param set: the set that is restored in its place.
     :param dataset: its dataset's name then; None for a plain directory.
     """
 
     root: str
+    set: str
     dataset: Optional[str] = None
 
     @property
     def name(self) -> str:
-        """Where it is meanwhile."""
-        return f"{self.dataset}{SUFFIX}" if self.dataset is not None else beside(self.root, "before-restore")
+        """Where it is meanwhile; no jail's name has a colon, or begins with a dot."""
+        return f"{self.dataset}:before-{self.set}" if self.dataset is not None else beside(self.root, f"before-{self.set}")
 
     def noted(self) -> Dict[str, Any]:
         """As a mark keeps it."""
-        return {"root": self.root, **({"dataset": self.dataset} if self.dataset is not None else {})}
+        return {"root": self.root, "set": self.set, **({"dataset": self.dataset} if self.dataset is not None else {})}
 
     @classmethod
     def read(cls, noted: Optional[Mapping[str, Any]]) -> Optional[Aside]:
         """What a mark says stands aside."""
-        return cls(str(noted["root"]), noted.get("dataset")) if noted else None
+        return cls(str(noted["root"]), str(noted["set"]), noted.get("dataset")) if noted else None
 
     def there(self, host: Host) -> bool:
         """Whether it stands aside now."""

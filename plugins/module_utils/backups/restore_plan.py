@@ -21,7 +21,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.backups.wishes imp
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, Step
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults, InputError
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import planning
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import request as requests
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
@@ -142,24 +142,27 @@ class Planner:
             return None
         aside = Aside.read(noted.get("aside"))
         said = {**{key: value for key, value in noted.items() if key != "aside"}, "phase": DONE}
-        return [restoring.drop_step(aside, definition, said)] if noted.get("phase") == OPEN and aside is not None else []
+        return [restoring.drop_step(aside, definition, said, self.warnings)] if noted.get("phase") == OPEN and aside is not None else []
 
     def _subject(self, seen: Observed, jail: Jail, wish: Wish, reader: Reader) -> Subject:
         definition = seen.definition(jail.name)
         noted = definition.meta.get(FACT) if definition is not None else None
         going_on = isinstance(noted, dict) and noted.get("phase") == BEGUN
         old, ran = restoring.find_old(seen, jail.name)
-        aside = restoring.aside_of(seen, old)
         last = reader.chain.last
+        aside = restoring.aside_of(seen, old, jail.name, last.stamp)
+        there = aside is not None and aside.there(self.host)
         fresh = wish.name != wish.jail if self.request.fresh is None else self.request.fresh
         count = sum(len(one.streams) for one in reader.chain.sets)
         first = [Step(f"check the digests of {count} file{'' if count == 1 else 's'} of set {last.stamp}", reader.prove)]
         left = Aside.read(noted.get("aside")) if isinstance(noted, dict) and not going_on else None
         if left is not None:  # of a restore that ended, but for this
             first.append(Step(f"remove {left.name}, what it was before its last restore", left.drop))
+        elif there and aside is not None and not going_on:
+            raise Refused(f"{aside.name} is there, left of an earlier restore", f"jail {jail.name}", "Destroy it when nobody needs it, then run again")
         return Subject(
             jail, last.stamp, last.jail, SetFilling(reader, fresh, key=self.request.key), wish.gate, False, wish.start, old, ran, aside,
-            aside is not None and going_on and aside.there(self.host), going_on, first,
+            there and going_on, going_on, first, self.warnings,
         )
 
     def _plan(self, seen: Observed, finishing: Mapping[str, List[Step]]) -> Plan:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.aside import Aside
@@ -14,6 +14,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.backups.restored i
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.filling import Filling
@@ -40,6 +41,7 @@ class Subject:
     :param is_aside: whether it is there already, by a run that was cut off.
     :param going_on: whether such a run is gone on with.
     :param first: what is done before anything is touched.
+    :param warnings: what the operator should know learns of what is left.
     """
 
     jail: Jail
@@ -55,6 +57,7 @@ class Subject:
     is_aside: bool = False
     going_on: bool = False
     first: Sequence[Step] = ()
+    warnings: List[str] = field(default_factory=list)
 
     def noted(self, phase: str, **more: Any) -> Dict[str, Any]:
         """What the mark is to say."""
@@ -79,12 +82,16 @@ def find_old(seen: Observed, name: str) -> Tuple[Optional[Definition], bool]:
     return Definition(name, str(was["style"]), was["meta"], was["params"]), bool(was.get("ran"))
 
 
-def aside_of(seen: Observed, old: Optional[Definition]) -> Optional[Aside]:
-    """Where the root of a jail goes that stands in another's place."""
+def aside_of(seen: Observed, old: Optional[Definition], name: str, stamp: str) -> Optional[Aside]:
+    """Where the root of a jail goes that stands in another's place; where a run that was cut off has put it."""
     if old is None:
         return None
+    cut = seen.definition(name)
+    noted = cut.meta.get(FACT) if cut is not None else None
+    if isinstance(noted, dict) and noted.get("phase") == BEGUN and noted.get("aside"):
+        return Aside.read(noted["aside"])
     root = str(old.meta.get("path") or (old.params.get("path") or [""])[-1])
-    return Aside(root, old.meta.get("dataset"))
+    return Aside(root, stamp, old.meta.get("dataset"))
 
 
 def clear(seen: Observed, subject: Subject, dataset: Optional[str]) -> None:
@@ -217,14 +224,17 @@ def _finish(subject: Subject, final: Definition) -> List[Step]:
     said = subject.noted(OPEN if subject.aside is not None else DONE)
     opened = replace(final, meta={**final.meta, FACT: said})
     steps = [Step(f"note that it was restored from set {subject.set}", lambda host: marking.put(host, opened))]
-    return [*steps, drop_step(subject.aside, final, subject.noted(DONE))] if subject.aside is not None else steps
+    return [*steps, drop_step(subject.aside, final, subject.noted(DONE), subject.warnings)] if subject.aside is not None else steps
 
 
-def drop_step(aside: Aside, final: Definition, said: Mapping[str, Any]) -> Step:
-    """The step that removes what was moved aside."""
+def drop_step(aside: Aside, final: Definition, said: Mapping[str, Any], warnings: List[str]) -> Step:
+    """The step that removes what was moved aside; what others hold on to stays, and that is told."""
 
     def do(host: Host) -> None:
-        aside.drop(host)
+        try:
+            aside.drop(host)
+        except Refused as error:
+            warnings.append(f"jail {final.name}: what it was before stays at {aside.name}. {error}")
         marking.put(host, replace(final, meta={**final.meta, FACT: dict(said)}))
 
     return Step(f"remove {aside.name}, what it was before", do, None, aside.name, f"{aside.name}\n", "")
