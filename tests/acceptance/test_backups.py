@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
@@ -181,9 +183,9 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_touched(place: Machi
 
 def test_streams_pass_through_filters(place: Machine) -> None:
     place.jails([small(place)])
-    backup(place, compress="gzip", encrypt={"command": ["tr", "a-z", "b-za"], "decrypt": ["tr", "b-za", "a-z"], "suffix": "rot"})
+    backup(place, compress="gzip", encrypt={"command": ["gzip", "-1", "-c"], "decrypt": ["zcat"], "suffix": "rot"})
     one, = sets(place)
-    assert one.streams[0].name.endswith(".gz.rot") and one.streams[0].readers[0][0] == "tr" and one.streams[0].filters[0][0] == "gzip"
+    assert one.streams[0].name.endswith(".gz.rot") and one.streams[0].readers[0] == ("zcat",) and one.streams[0].filters[1] == ("gzip", "-1", "-c")
     with pytest.raises(Failed, match="no-such-filter"):
         backup(place, encrypt={"command": ["no-such-filter"], "decrypt": ["cat"]})
     assert len(sets(place)) == 1 and len(ours(place)) == (1 if place.dataset else 0)
@@ -362,3 +364,75 @@ def test_a_command_keeps_streams_and_its_manifests_find_them(place: Machine) -> 
     assert [name for name in names if stamps[1] in name] and not [name for name in names if stamps[0] in name]
     told = json.loads(place.read(f"{PLACE}/cbweb-{stamps[1]}-manifest.json") or "")
     assert told["readers"][0] == "cat" and told["stamp"] == stamps[1]
+
+
+HOSTILE = """
+import os, socket, sys
+os.chdir(sys.argv[1])
+os.makedirs("h/deep/er", exist_ok=True)
+os.chdir("h")
+for name in ("plain", "two\\nlines", "-rf", "#comment", "back\\\\slash", "sp ace", "star*", "\\udcff\\udcfe"):
+    open(name, "w").write(name.encode("utf-8", "surrogateescape").hex() * 50)
+os.chmod("plain", 0o4755)
+if os.geteuid() == 0:
+    os.chown("sp ace", 4242, 4343)
+os.link("plain", "deep/hard")
+os.symlink("/etc/passwd", "link")
+os.symlink("../../../../etc", "deep/up")
+os.mkfifo("fifo")
+with open("sparse", "wb") as out:
+    out.truncate(8 << 20)
+    out.write(b"x")
+for number in range(300):
+    open(f"deep/er/{number}", "w").write(str(number))
+place = socket.socket(socket.AF_UNIX)
+place.bind("socket")
+os.utime("plain", (1, 1))
+"""
+LOOK = """
+import hashlib, json, os, stat, sys
+found = {}
+for where, folders, files in os.walk(os.fsencode(sys.argv[1]) + b"/h"):
+    for name in folders + files:
+        path = os.path.join(where, name)
+        info = os.lstat(path)
+        kind = stat.S_IFMT(info.st_mode)
+        if kind == stat.S_IFSOCK:
+            continue
+        said = [kind, stat.S_IMODE(info.st_mode), info.st_uid, info.st_gid, info.st_nlink]
+        if kind == stat.S_IFREG:
+            said += [int(info.st_mtime), hashlib.sha256(open(path, "rb").read()).hexdigest()]
+        if kind == stat.S_IFLNK:
+            said.append(os.readlink(path).hex())
+        found[path[len(sys.argv[1]):].hex()] = said
+print(json.dumps(found, sort_keys=True))
+"""
+
+
+def python(machine: Machine, program: str, path: str) -> str:
+    """What a program says that works at a path of the host."""
+    if isinstance(machine, Simulated):
+        done = subprocess.run([sys.executable, "-c", program, str(machine.sim.real(path))], capture_output=True, text=True, check=True)
+        return done.stdout
+    return machine.run("python3", "-c", program, path)
+
+
+@pytest.mark.parametrize("method", ["auto", "tar"])
+def test_whatever_a_jail_has_in_its_root_comes_back_as_it_was_and_nothing_else_is_touched(place: Machine, method: str) -> None:
+    place.jails([small(place)])
+    root = place.path("").rstrip("/")
+    python(place, HOSTILE, root)
+    first = python(place, LOOK, root)
+    assert len(json.loads(first)) > 310
+    backup(place, method=method)
+    place.run("rm", "--", place.path("h/plain"), place.path("h/deep/er/7"), place.path("h/link"))
+    place.write(place.path("h/link/now/a/directory"), "x\n")
+    second = python(place, LOOK, root)
+    backup(place, method=method)
+    outside = place.read("/etc/master.passwd"), place.names("/etc")
+    stamps = [one.stamp for one in sets(place)]
+    for stamp, wanted in ((stamps[0], first), (stamps[1], second)):
+        gate = {"every": 0.0, "within": 30, "processes": False}
+        place.module("jail_restore", source=PLACE, jails=["cbweb"], set=stamp, gate=gate, **place.storage)
+        assert json.loads(python(place, LOOK, root)) == json.loads(wanted)
+    assert (place.read("/etc/master.passwd"), place.names("/etc")) == outside

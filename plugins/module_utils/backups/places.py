@@ -65,10 +65,6 @@ class Place:
         """What is there."""
         raise NotImplementedError
 
-    def free(self, host: Host) -> Optional[int]:
-        """Bytes that it has room for; None when that is not known."""
-        return None
-
     # -- written
 
     def begin(self, host: Host, jail: str, stamp: str) -> None:
@@ -148,11 +144,6 @@ class Directory(Place):
                 elif manifests.STAMP.fullmatch(entry):
                     found.odd.append(f"{where}: there is none. It is no set, and is left alone.")
         return found
-
-    def free(self, host: Host) -> Optional[int]:
-        fields = host.ask(["df", "-k", self.path]).out.split("\n")[1:2]
-        words = fields[0].split() if fields else []
-        return int(words[3]) * 1024 if len(words) > 3 and words[3].isdigit() else None
 
     def begin(self, host: Host, jail: str, stamp: str) -> None:
         for path in (f"{self.path}/{jail}", manifests.growing_path(self.path, jail, stamp)):
@@ -301,9 +292,6 @@ class Command(Directory):
 
     def check(self, host: Host) -> None:
         """Nothing has to be there."""
-
-    def free(self, host: Host) -> Optional[int]:
-        return None
 
     def sink(self, jail: str, stamp: str, name: str) -> Tuple[List[Argv], Optional[str]]:
         return [put_in(self.destination.command, jail, stamp, name)], None
