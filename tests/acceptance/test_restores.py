@@ -440,3 +440,17 @@ def test_what_others_hold_on_to_stays_aside_and_is_told(machine: Machine) -> Non
     machine.run("zfs", "destroy", "-r", aside)
     restore(machine, again=True)
     forget(machine)
+
+
+def test_a_ruleset_that_the_host_does_not_have_comes_with_it(machine: Machine) -> None:
+    own: Dict[str, Any] = {"name": "cbrules", "rules": ["include $devfsrules_hide_all", "include $devfsrules_unhide_basic", "path 'cb*' unhide"]}
+    machine.module("devfs_ruleset", **own)
+    machine.jails([machine.web(devfs_ruleset="cbrules")])
+    save(machine)
+    machine.jails([], prune=True, prune_share=100)
+    machine.module("devfs_ruleset", name="cbrules", state="absent")
+    restore(machine)
+    assert "cb*" in str(machine.read("/etc/devfs.rules")) and machine.module("devfs_ruleset", **own)["changed"] is False
+    assert machine.jails([machine.web(devfs_ruleset="cbrules")])["steps"] == []
+    forget(machine)
+    machine.module("devfs_ruleset", name="cbrules", state="absent")

@@ -56,6 +56,8 @@ def declared(manifest: Manifest, wish: Wish) -> Options:
     found = options_of(definition_of(manifest), manifest.limits, same=wish.name == wish.jail)
     if wish.name != wish.jail:
         found = {key: value for key, value in found.items() if key != "path"}
+    if manifest.rulesets:  # by its name: another host may have given it another number
+        found["devfs_ruleset"] = next(iter(manifest.rulesets))
     network = {"ip4", "ip6", "networks", "vnet", "interface", "loopback"}
     if set(wish.declare) & {"networks", "vnet"} or (set(wish.declare) & {"ip4", "ip6"} and "networks" in found):
         found = {key: value for key, value in found.items() if key not in network}
@@ -168,7 +170,7 @@ class Planner:
     def _plan(self, seen: Observed, finishing: Mapping[str, List[Step]]) -> Plan:
         assert self.jails is not None
         jails = [self._noted(jail) for jail in self.jails.jails if jail.name in self.subjects]
-        before: List[Step] = []
+        before: List[Step] = self._rulesets(seen, jails)
         for jail in jails:
             before += self._base(seen, jail, before)
             self.clear(seen, self.subjects[jail.name])
@@ -197,6 +199,23 @@ class Planner:
         if change is None or change.new is None:
             return made
         return self.steps(self.subjects[name], made, change.new)
+
+    def _rulesets(self, seen: Observed, jails: Sequence[Jail]) -> List[Step]:
+        """The rulesets that this host does not have."""
+        missing: Dict[str, Sequence[str]] = {}
+        for jail in jails:
+            filling = self.subjects[jail.name].filling
+            assert isinstance(filling, SetFilling)
+            known = filling.reader.chain.last.rulesets
+            missing.update({name: rules for name, rules in known.items() if name == jail.ruleset and name not in seen.rulesets})
+        if not missing:
+            return []
+        from ansible_collections.cellblock.jails.plugins.module_utils.host import rulesets
+
+        asked = [{"name": name, "state": "present", "rules": list(rules), "load": True, "apply": False} for name, rules in missing.items()]
+        made = rulesets.plan_all(self.host, asked)
+        seen.rulesets.update({name: told["number"] for name, told in made.facts["rulesets"].items()})
+        return made.before
 
     def _base(self, seen: Observed, jail: Jail, coming: List[Step]) -> List[Step]:
         """The base of a thin jail, when this host does not have it."""
