@@ -131,8 +131,9 @@ class Place:
             return
         name, source = str(self.offer.base["name"]), str(self.offer.base.get("source") or "adopted")
         if self.base_kind == "zfs" and self.base_dataset is not None:
-            storage.set_properties(host, self.base_dataset, {"cellblock:base": name, "cellblock:state": "ready", "cellblock:source": source})
-            storage.forget_properties(host, self.base_dataset, ["canmount"])
+            storage.set_properties(host, self.base_dataset, {
+                "cellblock:base": name, "cellblock:state": "ready", "cellblock:source": source, "canmount": "on",
+            })
             _mount(host, self.base_dataset)
             return
         if host.isdir(self.base_growing) and host.listdir(self.base_growing) and not host.isdir(self.base_path):
@@ -197,9 +198,8 @@ class Place:
             place = {"mountpoint": self.path} if stream == ROOT and self.path.rpartition("/")[2] != self.name else {}
             kept = {key: value for key, value in own.items() if key not in QUIET}
             marks = {"cellblock:jail": self.name, "cellblock:state": "ready"} if stream == ROOT else {}
-            storage.forget_properties(host, name, ["readonly", "canmount"])
-            if {**kept, **place, **marks}:
-                storage.set_properties(host, name, {**kept, **place, **marks})
+            storage.forget_properties(host, name, ["readonly"])
+            storage.set_properties(host, name, {**kept, **place, **marks, "canmount": own.get("canmount", "on")})
             if own.get("jailed") == "on":
                 storage.set_properties(host, name, {"jailed": "on"})
             else:

@@ -414,6 +414,8 @@ def _rollback(host: SimulatedHost, rest: List[str], props: Dict[str, str], optio
 
 def _inherit(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
     key, name = rest
+    if key == "canmount":
+        raise Refusal("'canmount' property cannot be inherited")
     _need(host, name)
     before = home(host, name)
     host.state["datasets"][name]["props"].pop(key, None)
