@@ -272,19 +272,34 @@ def test_killed_at_any_command_the_next_run_ends_well(place: Machine) -> None:
         killed_everywhere(place, keep={"last": 2})
 
 
-def test_a_stream_that_dies_leaves_no_set(place: Machine) -> None:
+@pytest.mark.parametrize("after", [0, 100, 3000])
+def test_a_stream_that_dies_leaves_no_set(place: Machine, after: int) -> None:
     if not isinstance(place, Simulated):
         return
     place.jails([small(place, state="started")])
+    place.write(place.path("root/much"), "".join(map(str, range(20000))))
     for start in (("zfs", "send"), ("tar",), ("zstd",), ("mtree",)):
         if (start == ("zfs", "send")) != bool(place.dataset) and start != ("zstd",):
             continue
-        place.sim.cut_once(*start, after=3000)
+        place.sim.cut_once(*start, after=after)
         with pytest.raises(Failed):
             backup(place)
         assert sets(place) == [] and ours(place) == [] and "cbweb" in place.running()
     backup(place)
     assert len(sets(place)) == 1
+
+
+def test_looking_at_many_jails_costs_as_much_as_at_one(place: Machine) -> None:
+    if not isinstance(place, Simulated):
+        return
+    counts = []
+    for number in (1, 6):
+        place.jails([small(place, name=f"cbmany{count}", state="stopped") for count in range(number)])
+        for _again in range(2):
+            backup(place)
+        backup(place, check=True)
+        counts.append(len(place.sim.commands))
+    assert counts[0] == counts[1]
 
 
 # -- another host
