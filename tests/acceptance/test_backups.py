@@ -238,6 +238,20 @@ def test_a_set_makes_the_jail_again_as_it_was_then(place: Machine) -> None:
         assert [name for name in place.names(place.path("root")) if name.startswith("only")] == [f"only{number}"]
 
 
+def test_a_base_goes_when_no_set_stands_on_it(place: Machine) -> None:
+    place.jails([place.web(root="thin", state="stopped")])
+    backup(place)
+    backup(place, incremental=False, keep={"last": 1})
+    assert len(sets(place)) == 1 and len(sets(place, "basejails")) == 1
+    stamp = sets(place)[0].stamp
+    place.run("rm", "-rf", f"{PLACE}/cbweb/{stamp}")
+    place.jails([small(place, name="cbother")])
+    backup(place, jails=["cbother"])
+    assert len(sets(place, "basejails")) == 1
+    backup(place, jails=["cbother"], keep={"last": 1})
+    assert sets(place, "basejails") == [] and len(sets(place, "cbother")) >= 1
+
+
 def steps_of(machine: Machine, **options: Any) -> int:
     """How many commands a run has."""
     assert isinstance(machine, Simulated)

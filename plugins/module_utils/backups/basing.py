@@ -66,7 +66,19 @@ def lanes(host: Host, request: Request, place: Place, sight: Sight, shelf: Shelf
         definition = Definition(BASES, "jail_conf", {"root": "base", "base": path}, {"path": [path]})
         one = Subject(definition, Wish(BASES), request, place, sight, stamp, path, "tar", False, False)
         steps += _steps(one, found)
+    steps += [_remove(place, one) for one in _unused(shelf, wanted)] if request.keep is not None else []
     return [Lane(BASES, steps)] if steps else []
+
+
+def _unused(shelf: Shelf, wanted: Mapping[str, str]) -> List[Manifest]:
+    """Bases that no set stands on any more, as the destination is before this run."""
+    used = {one.base.get("digest") for jail, sets in shelf.sets.items() if jail != BASES for one in sets} | set(wanted.values())
+    return [one for one in shelf.sets.get(BASES, []) if one.base.get("digest") not in used]
+
+
+def _remove(place: Place, gone: Manifest) -> Step:
+    what = f"remove set {gone.stamp} of base {gone.base.get('name')}, which no set stands on"
+    return Step(what, lambda host: place.drop(host, gone), None, f"{BASES}/{gone.stamp}", f"{gone.size} bytes\n", "")
 
 
 def _take_away(place: Place, stamp: str) -> Step:
