@@ -89,6 +89,13 @@ EXAMPLES = r"""
     base: 15.1-RELEASE
     ip4: [em0|10.0.0.40/24]
 
+- name: A jail that begins as a copy of another, with an identity of its own
+  cellblock.jails.jail:
+    name: staging
+    copy_of: www
+    base: 15.1-RELEASE
+    ip4: [em0|10.0.0.60/24]
+
 - name: Let a change wait for the next restart, of whatever kind
   cellblock.jails.jail:
     name: www

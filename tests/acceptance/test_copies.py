@@ -185,6 +185,7 @@ def test_a_hostile_jail_gains_nothing_by_being_copied(machine: Machine) -> None:
     machine.run("rm", machine.path("etc/ssh"))
     machine.link("/var/cb-outside/ssh_host_rsa_key", machine.path("etc/hostid"))
     machine.link("/etc", machine.path("var/run/etc"))
+    machine.write(machine.path(f"var/run/{'deep/' * 200}file"), "x")
     machine.jails([web, copy(machine)])
     is_a_copy(machine)
     assert machine.read("/var/cb-outside/ssh_host_rsa_key") == "the host's\n" and machine.read("/etc/rc.conf")

@@ -166,8 +166,10 @@ class SetFilling(Filling):
             found = walk.stamp(path)
             if found is not None:
                 walk.loosen(path)
-                if found.kind != "directory" or stamp.kind != "directory":
-                    _remove(walk, path)
+                if found.kind == "directory" and stamp.kind != "directory":
+                    storage.remove_tree(host, f"{root}/{path}")
+                elif found.kind != "directory":
+                    walk.discard(path)
         storage.copy_tree(host, growing, root)
         storage.remove_tree(host, growing)
 
@@ -217,12 +219,3 @@ def _refuse_links(host: Host, place: str, path: str) -> None:
         if kind not in ("absent", "directory"):
             shown = f"{place}/{'/'.join(parts[:depth])}"
             raise UnsafePath(f"is a {kind}, and is not followed", shown, "The jail that was backed up put it there; use another set")
-
-
-def _remove(walk: Walk, path: str) -> None:
-    """Remove what is at a path, a tree too."""
-    found = walk.stamp(path)
-    if found is not None and found.kind == "directory":
-        for name in walk.listdir(path):
-            _remove(walk, f"{path}/{name}")
-    walk.discard(path)

@@ -68,6 +68,8 @@ class Walk(Tree):
             device = os.fstat(top).st_dev
             for path, stamp in _survey(top, "", device, enters):
                 found[path] = stamp
+        except RecursionError as error:
+            raise UnsafePath("is nested deeper than anything of a system's", self.path, "Look at what the jail's root did there") from error
         finally:
             os.close(top)
         return found

@@ -171,13 +171,13 @@ def _names(host: Host, place: str, directory: str) -> Tuple[str, ...]:
 
 
 def _forget(host: Host, place: str, path: str) -> None:
-    """Remove a file, or a tree; what somebody flagged against that too."""
-    walk = Walk.of(host, place)
-    found = walk.stamp(path.strip("/"))
+    """Remove a file, or a tree however deep; what somebody flagged against that too. The way to it was looked at, and nobody else is there."""
+    walk, path = Walk.of(host, place), path.strip("/")
+    found = walk.stamp(path)
     if found is not None and found.kind == "directory":
-        for name in walk.listdir(path):
-            _forget(host, place, f"{path}/{name}")
-    walk.discard(path.strip("/"))
+        storage.remove_tree(host, f"{place}/{path}")
+    else:
+        walk.discard(path)
 
 
 def drop(host: Host, snapshot: str) -> None:

@@ -91,6 +91,9 @@ class Copy(Aspect):
             source.check_identity(scene, change)
         faults.tell()
         scene.fillings[jail.name] = source.copying(scene, jail, wish)
+        below = [name for name in scene.seen.datasets or {} if source.dataset and name.startswith(f"{source.dataset}/") and "@" not in name]
+        if below:
+            scene.warnings.append(f"jail {jail.name}: datasets below that of jail {wish.of} are not copied: {', '.join(sorted(below))}")
         if source.runs and not scene.fillings[jail.name].dataset:  # type: ignore[attr-defined]
             scene.warnings.append(
                 f"jail {jail.name}: jail {wish.of} runs while it is copied, file by file, so files that it writes meanwhile may come in any state. "
