@@ -157,7 +157,7 @@ jails:
   type: dict
   contains:
     changed: {description: Whether anything was done for it., type: bool, sample: true}
-    did: {description: What was done, in a few words., type: str, sample: restored from set 20261127T073217Z}
+    did: {description: "What was done, in a few words.", type: str, sample: restored from set 20261127T073217Z}
     set: {description: The set., type: str, sample: 20261127T073217Z}
     of: {description: The jail that the set is of., type: str, sample: web}
     replaced: {description: Whether it took the place of another., type: bool, sample: true}

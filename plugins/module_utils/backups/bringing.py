@@ -30,9 +30,9 @@ class Brought(Source):
         """Which set."""
         return f"set {self.made.stamp}"
 
-    def fill(self, host: Host, path: str) -> None:
+    def fill(self, host: Host, root: str) -> None:
         """Extract it; what is not as its manifest says never stands as a base."""
-        self.reader.pour(host, self.made, self.made.data()[0], extract(path))
+        self.reader.pour(host, self.made, self.made.data()[0], extract(root))
 
 
 def steps(reader: Reader, name: str, storage_path: str, dataset: Optional[str], where: str) -> List[Step]:

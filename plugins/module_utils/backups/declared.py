@@ -55,7 +55,7 @@ def options_of(definition: Definition, rules: Sequence[str] = (), same: bool = T
 def _hooks(params: Params, meta: Mapping[str, Any]) -> Options:
     """Take away the hooks of options, and say which options these are."""
     found: Options = {}
-    made = [one for one in joins.joins_of(meta)]
+    made = joins.joins_of(meta)
     for one in made:
         _drop(params, "exec.prestart", joins.prestart(one))
         _drop(params, "exec.poststart", joins.prestart(one))
