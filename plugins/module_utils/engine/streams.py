@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import queue
 import signal
 import tempfile
 import threading
@@ -63,13 +64,48 @@ class StreamError(CommandError):
             self.what = "; ".join(f"'{' '.join(result.argv)}' failed: {result.said()}" for result in telling)
 
 
+class _Digest(threading.Thread):
+    """Digests what passes beside its passing, a little behind it."""
+
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._sum = hashlib.sha256()
+        self._ahead: "queue.Queue[Optional[List[bytes]]]" = queue.Queue(maxsize=4)
+        self._held: List[bytes] = []
+        self._size = 0
+        self.start()
+
+    def run(self) -> None:
+        for pieces in iter(self._ahead.get, None):
+            for piece in pieces:
+                self._sum.update(piece)
+
+    def add(self, piece: bytes) -> None:
+        """Some more."""
+        self._held.append(piece)
+        self._size += len(piece)
+        if self._size >= PIECE:
+            self._ahead.put(self._held)
+            self._held, self._size = [], 0
+
+    def close(self) -> None:
+        """There is no more."""
+        self._ahead.put(self._held)
+        self._ahead.put(None)
+        self.join()
+
+    def hexdigest(self) -> str:
+        """The digest, when it is closed."""
+        return self._sum.hexdigest()
+
+
 class _Joint(threading.Thread):
     """Carries bytes from one descriptor to another, and watches them."""
 
     def __init__(self, source: int, target: int, digest: bool, limit: Optional[int], path: Optional[str]) -> None:
         super().__init__(daemon=True)
         self._source, self._target, self._limit, self._path = source, target, limit, path
-        self._digest = hashlib.sha256() if digest else None
+        self._digest = _Digest() if digest else None
         self.size = 0
         self.fault: Optional[HostError] = None
 
@@ -85,6 +121,8 @@ class _Joint(threading.Thread):
         finally:
             os.close(self._source)  # who writes learns of it
             os.close(self._target)
+            if self._digest is not None:
+                self._digest.close()
 
     def _carry(self) -> None:
         began = time.monotonic()
@@ -94,7 +132,7 @@ class _Joint(threading.Thread):
             if not data:
                 return
             if self._digest is not None:
-                self._digest.update(data)
+                self._digest.add(data)
             self.size += len(data)
             view = memoryview(data)
             while view:
