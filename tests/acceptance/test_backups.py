@@ -181,6 +181,12 @@ def test_what_cannot_be_meant_is_refused_before_anything_is_touched(place: Machi
     assert told in str(failure.value) and ours(place) == [] and place.names(f"{PLACE}/cbweb") == []
 
 
+def test_half_of_a_change_is_no_state_to_keep(place: Machine) -> None:
+    place.jails([small(place, exec={"prestart": "/usr/bin/false its upgrade was cut off"}, state="stopped")])
+    with pytest.raises(Failed, match="half of a change stands there: its upgrade was cut off"):
+        backup(place)
+
+
 def test_streams_pass_through_filters(place: Machine) -> None:
     place.jails([small(place)])
     backup(place, compress="gzip", encrypt={"command": ["gzip", "-1", "-c"], "decrypt": ["zcat"], "suffix": "rot"})

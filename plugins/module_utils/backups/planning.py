@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Tuple
@@ -22,6 +23,8 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, FormatError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import life
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+
+GUARD = re.compile(r"/usr/bin/false its \w+ was cut off")  # what upgrades, restores and renames let no boot start
 
 
 class Planner:
@@ -93,6 +96,9 @@ class Planner:
             raise InputError("there is no such jail of ours", where, "See jail_info")
         if definition.lost:
             raise Refused("its definition cannot be read", where, "Declare it once by the jails module")
+        cut = next((hook for hook in definition.params.get("exec.prestart", []) if GUARD.fullmatch(hook)), "")
+        if cut:
+            raise Refused(f"half of a change stands there: {cut.partition(' ')[2]}", where, "End it first, by the same module")
         datasets = tuple(self.sight.datasets(definition))
         root, running = self.sight.root(definition), wish.name in self.sight.seen.running
         method = wish.method if wish.method != "auto" else "zfs" if datasets else "tar"
