@@ -30,6 +30,7 @@ class Conductor:
     def __init__(self, machines: Mapping[str, Machine], host: str, variables: Mapping[str, Any], kill_at: Optional[int] = None) -> None:
         self.machines, self.host, self.kill_at = machines, host, kill_at
         self.steps: List[str] = []
+        self.killed = False
         self.before: Callable[[str], None] = lambda phase: None
         self._environment = NativeEnvironment(undefined=StrictUndefined)
         self._environment.filters["combine"] = lambda one, two: {**one, **two}
@@ -49,7 +50,11 @@ class Conductor:
             if not all(self._value("{{ " + str(one) + " }}") for one in (when if isinstance(when, list) else [when])):
                 continue
             if "block" in task:
-                self._block(task)
+                try:
+                    self._block(task)
+                finally:
+                    if "always" in task and not self.killed:
+                        self._tasks(task["always"])
             else:
                 self._task(task)
 
@@ -82,7 +87,7 @@ class Conductor:
         try:
             return machine.module(module, check=check, kill_at=self.kill_at, **options)
         except Killed:
-            self.kill_at = None
+            self.kill_at, self.killed = None, True
             raise
         finally:
             if self.kill_at is not None:

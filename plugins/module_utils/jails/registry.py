@@ -38,6 +38,12 @@ def _moves() -> Aspect:
     return Moves()
 
 
+def _replicas() -> Aspect:
+    from ansible_collections.cellblock.jails.plugins.module_utils.moves.replicated import Replicas
+
+    return Replicas()
+
+
 def _renames() -> Aspect:
     from ansible_collections.cellblock.jails.plugins.module_utils.moves.aspect import Renames
 
@@ -94,6 +100,7 @@ ASPECTS: Tuple[Aspect, ...] = (
     DefinitionFile(),
     ConsoleLog(),
     Later("moving", _moves, facts=("moving",)),
+    Later("replica", _replicas, facts=("replica",)),
     Later("upgrade", _upgrades, facts=("upgrade",)),
     Later("copy", _copy, OF_COPIES, ("copy_of",)),
     Later("restored", _restored, facts=("restored", "proof")),

@@ -47,6 +47,25 @@ def _kept(host: Host, name: str, path: str, dataset: Any) -> offers.Offer:
     return offers.make(host, observe(host, [], path, dataset), name, path, goes=False)
 
 
+OF_REPLICAS = ("begin", "send", "open", "allow", "close", "promote")
+
+
+def replica(host: Host, options: Mapping[str, Any]) -> Plan:
+    """The plan of a phase of a replica."""
+    from ansible_collections.cellblock.jails.plugins.module_utils.moves.replicas import Keeper, Origin
+
+    name, phase = str(options["name"]), str(options["phase"])
+    path, dataset = str(options["storage_path"]).rstrip("/"), options.get("storage_dataset")
+    if phase in ("begin", "send"):
+        origin = Origin(host, offers.make(host, observe(host, [], path, dataset), name, path), _wish(options))
+        return origin.begin() if phase == "begin" else origin.send()
+    told = offers.Offer.read(options["offer"]) if options.get("offer") else None
+    keeper = Keeper(host, name, str(options["origin"] or (told.host if told else "")), told, path, dataset)
+    if phase == "allow":
+        return keeper.allow(options["keys"])
+    return {"open": keeper.open, "close": keeper.close, "promote": keeper.promote}[phase](host)
+
+
 def _wish(options: Mapping[str, Any]) -> Wish:
     limit = options.get("limit")
     try:

@@ -32,7 +32,7 @@ class Sender:
 
     def __init__(self, name: str, offer: Offer, move: str, there: Mapping[str, Any], limit: Optional[int]) -> None:
         self.name, self.offer, self.move, self.there, self.limit = name, offer, move, there, limit
-        self.where = f"jail {name}"
+        self.where, self.prefix = f"jail {name}", journal.prefix(move)
 
     # -- datasets
 
@@ -65,13 +65,16 @@ class Sender:
 
     def _mine(self, host: Host) -> List[str]:
         found = journal.snapshots(host, str(next(iter(self.offer.datasets.values()))["dataset"]))
-        return [name for name in found if name.startswith(journal.prefix(self.move))]
+        return [name for name in found if name.startswith(self.prefix)]
 
     def _snapshot(self, host: Host) -> str:
         """One more snapshot of all of it, at one point in time, held until it is needed no more."""
         mine = self._mine(host)
         number = max([int(name.rpartition("-")[2]) for name in mine], default=0) + 1
-        name = f"{journal.prefix(self.move)}{number}"
+        return self.take(host, f"{self.prefix}{number}")
+
+    def take(self, host: Host, name: str) -> str:
+        """A snapshot of this name."""
         names = [f"{one['dataset']}@{name}" for one in self.offer.datasets.values()]
         host.run(["zfs", "snapshot", *names], where=self.where)
         host.run(["zfs", "hold", TAG, *names], where=self.where)
@@ -87,7 +90,7 @@ class Sender:
             if found:
                 have[found.group(1)] = journal.snapshots(host, dataset).get(found.group(1), "")
         own = journal.snapshots(host, dataset)
-        mine = [name for name in own if name.startswith(journal.prefix(self.move))]
+        mine = [name for name in own if name.startswith(self.prefix)]
         newest = mine[-1]
         if own[newest] in have.values():
             return passed

@@ -14,7 +14,7 @@ import yaml
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
 # What playbooks have of their own, told in their guides.
-OWN = tuple(f"jail_{name}_" for name in ("upgrade", "move", "replicate", "backup", "restore", "verify"))
+OWN = tuple(f"jail_{name}_" for name in ("upgrade", "move", "replicate", "promote", "backup", "restore", "verify"))
 
 
 def loaded(role: str, part: str) -> Any:
