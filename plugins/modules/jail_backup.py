@@ -286,6 +286,11 @@ jails:
     stops: {description: The jails that are down meanwhile., type: list, elements: str, sample: []}
     kept: {description: The sets that stay and why., type: dict, sample: {20261127T073217Z: [the last one, daily 1 of 7]}}
     removed: {description: The sets that go., type: list, elements: str, sample: [20261120T073216Z]}
+bases:
+  description: The sets of the bases that thin jails stand on, by the path of the base. Each is made once, and is no jail's.
+  returned: success
+  type: dict
+  sample: {/jails/basejails/15.1-RELEASE: {set: 20261127T073217Z, files: [root.tar.zst]}}
 failures:
   description: The jails that failed, each with the reason. The others were done.
   returned: on failure

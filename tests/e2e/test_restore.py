@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import shutil
 from pathlib import Path
 from typing import Dict, List
 
@@ -42,18 +41,15 @@ def test_a_lost_host_comes_back_on_another_by_the_commands_of_the_guide(tmp_path
     site = Site(tmp_path, "jail_conf", names=("talk", "two"))
     site.play("--limit", "talk")
     site.real("usr/jails/webserver/etc/own.conf").write_text("mine\n")
-    site.real("backup/host1").mkdir(parents=True)
-    task = [{"cellblock.jails.jail_backup": {"destination": {"path": "/backup/host1"}, "storage_path": "/usr/jails"}}]
-    (tmp_path / "save.yml").write_text(json.dumps([{"hosts": "talk", "gather_facts": False, "tasks": task}]))
-    site.play_file(tmp_path / "save.yml")
+    site.real("backup").mkdir()
+    saved = {"backup_destination": {"path": "/backup"}, "backup_controller": str(tmp_path / "backups")}
+    site.play("--limit", "talk", "-e", json.dumps(saved), book="backup")
     site.play("--limit", "two", "--tags", "host_prepare_settings,host_prepare_storage")
-    for where in (site.real("backup/host1", "two"), tmp_path / "backups" / "host1"):
-        shutil.copytree(site.real("backup/host1"), where)
-    names = {"host2": "two", '"web", "db"': '"webserver", "ldapserver"', "backups/host1": str(tmp_path / "backups" / "host1")}
-    said = play(site, "restore: source on the host", names)
-    assert changed(said) > 0 and running(site, "two") == ["ldapserver", "webserver"]
+    brought = "/var/tmp/cellblock-restore"
+    names = {"host2": "two", '"web", "db"': '"webserver", "ldapserver"', "backups/host1": str(tmp_path / "backups" / "talk"), "/backup/host1": brought}
+    said = play(site, "restore: source on the controller", names)
+    assert "make base 15.1-RELEASE of set" in said and running(site, "two") == ["ldapserver", "webserver"]
     assert site.real("usr/jails/webserver/etc/own.conf", "two").read_text() == "mine\n"
+    assert changed(play(site, "restore: source on the host", names)) == 0
     said = play(site, "verify", names)
     assert "note in the manifest" in said and running(site, "two") == ["ldapserver", "webserver"]
-    said = play(site, "restore: source on the controller", names)
-    assert "restored from set" not in said and running(site, "two") == ["ldapserver", "webserver"]

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Dict, List, Mapping, Optional, Sequence
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups import describing, sending
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import Manifest, Stream
@@ -53,11 +53,17 @@ def find(shelf: Shelf, base: Mapping[str, str]) -> Optional[Manifest]:
     return next(iter([*same, *alike]), None)
 
 
-def lanes(host: Host, request: Request, place: Place, sight: Sight, shelf: Shelf, stamps: Sequence[str], wanted: Mapping[str, str]) -> List[Lane]:
+def lanes(
+    request: Request, place: Place, sight: Sight, shelf: Shelf, stamps: Sequence[str], wanted: Mapping[str, str], told: Dict[str, Dict[str, Any]],
+) -> List[Lane]:
     """What makes the sets of bases that are not there yet.
 
     :param stamps: for each of them.
+    :param told: learns, by path, which set is that of each base, and what files it has.
     """
+    for kept in shelf.sets.get(BASES, []):
+        for path in (path for path, found in wanted.items() if found == kept.base.get("digest")):
+            told[path] = {"set": kept.stamp, "files": [stream.name for stream in kept.streams]}
     there = {one.base.get("digest") for one in shelf.sets.get(BASES, [])}
     missing = {path: found for path, found in wanted.items() if found not in there}
     left = shelf.growing.get(BASES, ())
@@ -65,7 +71,8 @@ def lanes(host: Host, request: Request, place: Place, sight: Sight, shelf: Shelf
     for (path, found), stamp in zip(missing.items(), stamps):
         definition = Definition(BASES, "jail_conf", {"root": "base", "base": path}, {"path": [path]})
         one = Subject(definition, Wish(BASES), request, place, sight, stamp, path, "tar", False, False)
-        steps += _steps(one, found)
+        told[path] = {"set": stamp, "files": []}
+        steps += _steps(one, found, told[path])
     steps += [_remove(place, one) for one in _unused(shelf, wanted)] if request.keep is not None else []
     return [Lane(BASES, steps)] if steps else []
 
@@ -85,7 +92,7 @@ def _take_away(place: Place, stamp: str) -> Step:
     return Step(f"take away what a run that was cut left of set {stamp}", lambda host: place.drop_growing(host, BASES, stamp))
 
 
-def _steps(one: Subject, found: str) -> List[Step]:
+def _steps(one: Subject, found: str, told: Dict[str, Any]) -> List[Step]:
     place, stamp, path = one.place, one.stamp, one.root
 
     def undo(host: Host) -> None:
@@ -102,6 +109,7 @@ def _steps(one: Subject, found: str) -> List[Step]:
         streams, sight = tuple(one.outcome.streams), one.sight
         place.finish(host, Manifest(BASES, stamp, streams, sight.hostname, sight.release, describing.VERSION, "stopped", base=base))
         one.outcome.whole = True
+        told["files"] = [stream.name for stream in streams]
 
     return [
         Step(f"begin set {stamp} of base {path}", lambda host: place.begin(host, BASES, stamp), undo),

@@ -39,6 +39,7 @@ class Planner:
         self.shelf: Shelf = self.place.shelf(host)
         self.stamp = self._stamp(time.time())
         self.told: Dict[str, Dict[str, Any]] = {}
+        self.bases: Dict[str, Dict[str, Any]] = {}
         self.subjects: List[Subject] = []
 
     def _stamp(self, now: float) -> str:
@@ -72,9 +73,9 @@ class Planner:
         wanted = basing.needed(self.host, self.sight, [one.definition for one in self.subjects])
         seconds = manifests.time_of(self.stamp).timestamp()
         stamps = [manifests.stamp_of(seconds + number) for number in range(len(wanted))]
-        result.inside = [*basing.lanes(self.host, self.request, self.place, self.sight, self.shelf, stamps, wanted), *result.inside]
+        result.inside = [*basing.lanes(self.request, self.place, self.sight, self.shelf, stamps, wanted, self.bases), *result.inside]
         result.warnings = list(self.shelf.odd)
-        result.facts = {"jails": self.told, "destination": self.request.destination.words()}
+        result.facts = {"jails": self.told, "bases": self.bases, "destination": self.request.destination.words()}
         return result
 
     def _apart(self, lanes: List[Lane]) -> None:
