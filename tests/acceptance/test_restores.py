@@ -348,13 +348,16 @@ def test_a_manifest_names_no_command_that_is_run_as_root(machine: Machine) -> No
     forget(machine)
 
 
-@pytest.fixture(params=["zfs", "tar"])
-def method(request: Any, storage: str) -> str:
-    """How a set is made; a plain directory has only tar, and its increments."""
-    return str(request.param) if storage == "zfs" else "tar"
+def test_a_chain_of_increments_and_any_set_of_it(machine: Machine) -> None:
+    follow_a_chain(machine, "auto")
 
 
-def test_a_chain_of_increments_and_any_set_of_it(machine: Machine, method: str) -> None:
+@pytest.mark.storage("zfs")
+def test_a_chain_of_archives_of_a_dataset(machine: Machine) -> None:
+    follow_a_chain(machine, "tar")
+
+
+def follow_a_chain(machine: Machine, method: str) -> None:
     machine.jails([machine.web()])
     for number in range(3):
         machine.write(machine.path("etc/cb.number"), f"{number}\n")

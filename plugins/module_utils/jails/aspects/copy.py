@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
@@ -15,10 +15,12 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faul
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import roots
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.copying import TAKEN, Copying, drop
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import BASE_ROOTS, Jail, needs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene
+
+if TYPE_CHECKING:  # what only a root that is to be made needs
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails.copying import Copying
 
 OWN = ("host.hostuuid", "host.hostid", "host.hostname")  # what no two systems may have alike
 INNER = re.compile(r"ifconfig_\w+")
@@ -59,7 +61,8 @@ class Copy(Aspect):
         """The addresses that the copied jails give their interfaces themselves."""
         marks = seen.marks()
         found: Dict[str, Dict[str, str]] = {}
-        for of in {jail.own[self.name].of for jail in jails if self.name in jail.own}:
+        made = {jail.name for jail in jails if jail.name in marks and jail.path in seen.directories}
+        for of in {jail.own[self.name].of for jail in jails if self.name in jail.own and jail.name not in made}:
             try:
                 text = host.tree(str(marks[of].get("path"))).read("etc/rc.conf") if of in marks else None
             except (HostError, FileNotFoundError):
@@ -102,6 +105,8 @@ class Copy(Aspect):
 
     def remove(self, change: Change) -> List[Step]:
         """A snapshot that a run which was killed has left on what it copied."""
+        from ansible_collections.cellblock.jails.plugins.module_utils.jails.copying import TAKEN
+
         own = change.scene.seen.dataset_of(change.jail.name, change.old.meta) if change.old is not None else None
         left = [one for one in change.scene.seen.datasets or {} if one.endswith(f"@{TAKEN}{change.jail.name}") and one.partition("@")[0] != own]
         return [_destruction(snapshot) for snapshot in sorted(left)]
@@ -187,6 +192,8 @@ class _Source:
 
     def copying(self, scene: Scene, jail: Jail, wish: Wish) -> Copying:
         """How it is copied."""
+        from ansible_collections.cellblock.jails.plugins.module_utils.jails.copying import Copying
+
         top = scene.request.storage_dataset
         same_pool = top is not None and self.dataset is not None and top.partition("/")[0] == self.dataset.partition("/")[0]
         dataset = self.dataset if same_pool else None
@@ -213,6 +220,8 @@ def _needed(scene: Scene, name: str) -> Set[str]:
 
 
 def _destruction(snapshot: str) -> Step:
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails.copying import drop
+
     return Step(f"destroy {snapshot}", lambda host: drop(host, snapshot), None, snapshot, f"{snapshot}\n", "")
 
 
