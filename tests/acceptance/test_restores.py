@@ -457,3 +457,26 @@ def test_a_ruleset_that_the_host_does_not_have_comes_with_it(machine: Machine) -
     assert machine.jails([machine.web(devfs_ruleset="cbrules")])["steps"] == []
     forget(machine)
     machine.module("devfs_ruleset", name="cbrules", state="absent")
+
+
+def test_a_jail_that_does_not_boot_is_tested_too_where_no_list_says_so(machine: Machine) -> None:
+    machine.jails([machine.web(boot=False)])
+    save(machine)
+    before = machine.picture()
+    verify(machine)
+    assert machine.picture() == before and proofs(machine) == [True]
+    forget(machine)
+
+
+def test_what_was_encrypted_wants_the_operators_command(machine: Machine) -> None:
+    machine.jails([machine.web()])
+    machine.write(machine.path("etc/cb.conf"), "mine\n")
+    save(machine, encrypt={"command": ["tr", "\\000-\\377", "\\001-\\377\\000"], "decrypt": ["false"], "suffix": "age"}, method="tar")
+    with pytest.raises(Failed, match="no manifest is trusted"):
+        restore(machine)
+    restore(machine, decrypt=["tr", "\\001-\\377\\000", "\\000-\\377"])
+    assert machine.read(machine.path("etc/cb.conf")) == "mine\n"
+    with pytest.raises(Failed):
+        restore(machine, again=True, decrypt=["false"])
+    assert machine.read(machine.path("etc/cb.conf")) == "mine\n" and "cbweb" in machine.running()
+    forget(machine)

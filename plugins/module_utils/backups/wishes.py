@@ -134,8 +134,8 @@ def _wish(options: Mapping[str, Any], own: Any) -> Wish:
     name = check_name(str(own.get("as") or jail))
     chosen = {key: own[key] if own.get(key) is not None else options.get(key) for key in EACH}
     declare = dict(own.get("declare") or {})
-    for key in {"name", "state", "copy_of", "adopt"} & set(declare):
-        raise InputError(f"{key} is not declared here", f"{where}, declare", "Use 'as' for the name, and start for the state")
+    for key in sorted({"name", "state", "copy_of", "adopt", "was", "root_password"} & set(declare)):
+        raise InputError(f"{key} is not declared here", f"{where}, declare", "Use 'as' for the name, start for the state, and the jails module for the rest")
     gate = {**(options.get("gate") or {}), **(own.get("gate") or {})}
     start = chosen["start"]
     return Wish(jail, name, str(chosen["set"] or "latest"), declare, True if start is None else bool(start), Gate.of(gate, f"{where}, gate"))
