@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
@@ -48,6 +49,20 @@ class Pair:
         finally:
             self.never_both()
         return conductor
+
+    def move_until(self, last: str) -> None:
+        """A move whose control node goes away before a phase."""
+
+        def before(phase: str) -> None:
+            if phase == last:
+                raise Killed()
+
+        conductor = Conductor({"one": self.one, "two": self.two}, "one", {
+            "jail_move_to": "two", "jail_move_name": "cbweb", "jail_move_target": _storage(self.two),
+        })
+        conductor.before = before
+        with pytest.raises(Killed):
+            conductor.run("tasks/move_jail.yml")
 
     def never_both(self) -> None:
         assert not ("cbweb" in self.one.running() and "cbweb" in self.two.running())
@@ -262,3 +277,22 @@ def test_a_key_of_a_move_does_nothing_else(pair: Pair) -> None:
     lines = [line for line in seen[0].splitlines() if "cellblock" in line]
     assert lines and all(line.startswith('restrict,expiry-time="') and 'command="' in line for line in lines)
     assert pair.two.read(KEYS) == "ssh-ed25519 AAAAmine ops@example.org\n"
+
+
+DOC = Path(__file__).resolve().parents[2] / "docs" / "move.md"
+
+
+def test_it_stays_by_the_command_for_a_target_that_is_lost(pair: Pair) -> None:
+    pair.one.jails([pair.web()])
+    pair.one.sim.cut_once("ssh", after=0)
+    with pytest.raises(Failed):
+        pair.move()
+    pair.move_until("rest")
+    assert "cbweb" not in pair.one.running()
+    words = re.findall(r'-m cellblock.jails.jail_move -a "([^"]*)"', DOC.read_text())
+    assert len(words) == 1
+    options = dict(word.split("=", 1) for word in words[0].split())
+    pair.one.module("jail_move", **{**options, "name": "cbweb"}, **pair.one.storage)
+    assert "cbweb" in pair.one.running() and pair.one.names("/var/db/cellblock/moves") == []
+    assert pair.one.jails([pair.web()])["steps"] == []
+    assert 'jail_list="cbweb"' in str(pair.one.read("/etc/rc.conf"))

@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Dict, Optional
 
 import pytest
 
-from .conductor import Conductor
+from .conductor import PLAYBOOKS, Conductor
 from .machine import Failed, Killed
 from .test_moves import KEYS, Pair, _storage
 
@@ -132,3 +133,12 @@ def test_a_plain_root_is_refused(tmp_path: Path) -> None:
     pair.one.jails([pair.web()])
     with pytest.raises(Failed, match="replicas are made of snapshots"):
         replicate(pair)
+
+
+def test_the_commands_for_a_lost_host_are_those_of_the_playbook() -> None:
+    told = (Path(__file__).resolve().parents[2] / "docs" / "move.md").read_text()
+    top = told[:told.index("## One jail")]
+    given = set(re.findall(r"\b(jail_promote_\w+)(?:=|\")", top))
+    tasks = (PLAYBOOKS / "promote.yml").read_text() + (PLAYBOOKS / "tasks" / "promote_jail.yml").read_text()
+    needed = set(re.findall(r"\{\{ (jail_promote_\w+) \}\}", tasks)) - {"jail_promote_name"}
+    assert top.count("cellblock.jails.promote") == 2 and given == needed
