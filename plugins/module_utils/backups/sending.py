@@ -125,7 +125,7 @@ def put(
 
 def refuse_short(one: Subject, made: Stream, expected: int) -> None:
     """Raise when a stream is far from what was expected, whatever the commands said."""
-    if made.plain + SLACK < expected // 2:
+    if made.plain + SLACK < expected // 4:  # seen on 15.1: a small increment is a third of what zfs-send(8) says
         raise HostError(
             f"{made.name} has {made.plain} bytes, {expected} were expected", f"jail {one.name}", "Run again; if it stays so, look at the pool and the disk",
         )

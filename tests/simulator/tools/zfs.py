@@ -212,7 +212,8 @@ def _snapshot(host: SimulatedHost, rest: List[str], props: Dict[str, str], optio
     for name in rest:  # all or none
         _need(host, name.partition("@")[0])
         if name in host.state["datasets"]:
-            raise Refusal(f"cannot create snapshot '{name}': dataset already exists")
+            none = "\nno snapshots were created" if len(rest) > 1 else ""
+            raise Refusal(f"cannot create snapshot '{name}': dataset already exists{none}")
     for name in rest:
         new_dataset(host, name, "snapshot", props)
         dataset = name.partition("@")[0]

@@ -24,6 +24,16 @@ DIGEST = 32
 USAGE = """
 usage:
 \treceive [-vMnsFhu] [-o <property>=<value>] ... [-x <property>] ...
+\t    <filesystem|volume|snapshot>
+\treceive [-vMnsFhu] [-o <property>=<value>] ... [-x <property>] ...\x20
+\t    [-d | -e] <filesystem>
+\treceive -A <filesystem|volume>
+
+For the property list, run: zfs set|get
+
+For the delegated permission list, run: zfs allow|unallow
+
+For further help on a command or topic, run: zfs help [<topic>]
 """
 
 
@@ -81,6 +91,7 @@ def _made(host: SimulatedHost, name: str, origin: str, with_props: bool, raw: bo
     return {
         "toname": name, "toguid": datasets[name]["guid"], "fromguid": datasets[origin]["guid"] if origin else "",
         "gone": gone, "flags": datasets[name].get("flags", []), "raw": raw,
+        "clone": bool(origin) and origin.replace("#", "@").partition("@")[0] != name.partition("@")[0],
         "encryption": one["props"].get("encryption", "off") if raw else "off",
         "props": {key: value for key, value in one["props"].items() if with_props and key not in ("encryption", "keylocation")},
         "estimate": trees.size({path: look for path, look in after.items() if before.get(path) != look}),
@@ -146,7 +157,7 @@ def receive(host: SimulatedHost, rest: Words, props: Mapping[str, str], options:
     body, digest = data[end + 1:][:head["length"]], data[end + 1 + head["length"]:]
     kind = "incremental" if head["fromguid"] else "new filesystem"
     snapshot = snapshot or head["toname"].partition("@")[2]
-    if f"{name}@{snapshot}" in host.state["datasets"] and host.state["datasets"][f"{name}@{snapshot}"]["guid"] == head["toguid"]:
+    if head["fromguid"] and f"{name}@{snapshot}" in host.state["datasets"] and host.state["datasets"][f"{name}@{snapshot}"]["guid"] == head["toguid"]:
         return 0, "", ""  # it is there: seen on 15.1
     one = _taker(host, name, head, kind)
     whole = len(digest) == DIGEST and hashlib.sha256(words + body).digest() == digest
@@ -191,7 +202,7 @@ def _taker(host: SimulatedHost, name: str, head: Mapping[str, Any], kind: str) -
         return None
     origins = [other for other, two in datasets.items() if two["type"] == "snapshot" and two["guid"] == head["fromguid"]]
     if one is None:
-        if not origins:
+        if not origins or not head["clone"]:
             raise Refusal(f"cannot receive incremental stream: destination '{name}' does not exist")
         return None
     _fits(host, name, head)
