@@ -14,6 +14,7 @@ import pytest
 
 from .conductor import Conductor
 from .machine import BASE, Failed, Killed, Simulated
+from .test_networks import LAN, member, networks
 
 EVERY = int(os.environ.get("CELLBLOCK_KILL_EVERY", "29"))  # how many commands from one kill to the next; 1 for all of them
 KEYS = "/root/.ssh/authorized_keys"
@@ -296,3 +297,34 @@ def test_it_stays_by_the_command_for_a_target_that_is_lost(pair: Pair) -> None:
     assert "cbweb" in pair.one.running() and pair.one.names("/var/db/cellblock/moves") == []
     assert pair.one.jails([pair.web()])["steps"] == []
     assert 'jail_list="cbweb"' in str(pair.one.read("/etc/rc.conf"))
+
+
+def test_the_old_boot_style_moves_along(pair: Pair) -> None:
+    pair.one.jails([pair.web(boot_style="rc_conf")])
+    pair.move()
+    assert "jail_cbweb_rootdir" in str(pair.two.read("/etc/rc.conf"))
+    pair.moved()
+
+
+def test_one_that_does_not_run_stays_so(pair: Pair) -> None:
+    pair.one.jails([pair.web(state="stopped")])
+    pair.move()
+    assert pair.two.running() == {} and "cbweb" in pair.two.names(pair.two.place)
+    pair.clean()
+    pair.two.jails([{"name": "cbweb", "state": "started"}])
+    assert "10.99.0.20/32" in pair.two.addresses()
+
+
+def test_its_interfaces_keep_their_addresses(pair: Pair) -> None:
+    for machine in (pair.one, pair.two):
+        machine.run("kldload", "-n", "pf", "dummynet")
+    networks(pair.one, LAN)
+    web = {**member(pair.one), "depend": [], "root": "thin"}
+    mac = pair.one.jails([web])["jails"]["cbweb"]["networks"][0]["mac"]
+    with pytest.raises(Failed, match="this host has no network cblan"):
+        pair.move(check=True)
+    networks(pair.two, LAN)
+    pair.move()
+    found = next(one for one in pair.two.module("jail_info", **pair.two.storage)["jails"] if one["name"] == "cbweb")
+    assert found["state"] == "running" and found["networks"][0]["mac"] == mac and found["move"]["from"] == "jailhost1"
+    pair.clean()

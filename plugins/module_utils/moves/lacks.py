@@ -109,6 +109,9 @@ def tell(target: Target, host: Host) -> None:
         tells.append("no base here has the snapshot that it is a clone of: all of it is sent, and shares nothing")
     if target.jail.root != offer.root:
         tells.append(f"its root is {offer.root}, and becomes {target.jail.root} here: declare it so")
+    missing = sorted(set(target.jail.depend) - set(target.seen.marks()))
+    if missing:
+        tells.append(f"it depends on {', '.join(missing)}, which this host has not")
     if offer.dependants:
         tells.append(f"{', '.join(offer.dependants)} on {offer.host} depend on it")
     flags = ""
