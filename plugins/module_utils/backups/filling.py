@@ -15,6 +15,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask,
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import Walk
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, UnsafePath
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import mtree
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.filling import Filling
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.keeping import beside
 
@@ -183,13 +184,17 @@ class SetFilling(Filling):
             renew(host, place)
 
     def _compare(self, host: Host, place: str) -> None:
+        """With the list of all that the jail had; flags aside where ZFS sets one of its own on whatever is written."""
         last = self.reader.chain.last
+        nodes = [mount for mount in ask.mounts(host) if f"{place}/".startswith(f"{mount.node.rstrip('/')}/")]
+        on_zfs = max(nodes, key=lambda mount: len(mount.node)).fstype == "zfs" if nodes else False
         for stream in last.streams:
             if stream.method == "mtree":
-                text = self.reader.text(host, last, stream.name)
+                lines = mtree.comparable(self.reader.text(host, last, stream.name).splitlines(keepends=True))
                 with host.scratch() as scratch:
-                    host.write(f"{scratch}/mtree", text, 0o600)
-                    told = host.ask(["mtree", "-f", f"{scratch}/mtree", "-p", f"{place}/{stream.path}".rstrip("/")])
+                    listed = "".join(re.sub(r" flags=\S+", "", line) if on_zfs else line for line in lines)
+                    host.write(f"{scratch}/mtree", listed, 0o600)
+                    told = host.ask(["mtree", "-x", "-f", f"{scratch}/mtree", "-p", f"{place}/{stream.path}".rstrip("/")])
                 if told.rc != 0:
                     raise HostError(f"differs from its set: {told.said()[:400]}", place, "Use another set")
 
