@@ -471,3 +471,20 @@ def test_whatever_a_jail_has_in_its_root_comes_back_as_it_was_and_nothing_else_i
         place.module("jail_restore", source=PLACE, jails=["cbweb"], set=stamp, gate=gate, **place.storage)
         assert json.loads(python(place, LOOK, root)) == json.loads(wanted)
     assert (place.read("/etc/master.passwd"), place.names("/etc")) == outside
+
+
+@pytest.mark.storage("zfs")
+def test_another_name_goes_on_with_the_sets_of_the_old_one(place: Machine) -> None:
+    place.jails([small(place)])
+    backup(place)
+    place.write(place.path("data"), "data\n")
+    place.jails([{**small(place), "name": "cbwww", "was": "cbweb"}])
+    told = backup(place)["jails"]["cbwww"]
+    old, = sets(place)
+    new, = sets(place, "cbwww")
+    assert told["increment"] and new.parent == old.stamp
+    place.jails([], prune=True, prune_share=100)
+    place.module("jail_restore", source={"path": PLACE}, jails=["cbwww"], gate={"every": 0, "within": 5}, **place.storage)
+    assert place.read(place.path("data", "cbwww")) == "data\n"
+    told = backup(place, incremental=False, keep={"last": 1})["jails"]["cbwww"]
+    assert set(told["removed"]) == {old.stamp, new.stamp} and place.names(f"{PLACE}/cbweb") == []

@@ -12,7 +12,7 @@ from typing import List, Optional, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.basing import BASES
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.basing import find as find_base
-from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import STAMP, Manifest, chain, time_of
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import STAMP, Manifest, chain, former, time_of
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.model import Destination
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.places import Place, place_of
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -73,8 +73,9 @@ class Finder:
         last = _meant(sets, wanted, where, told)
         if last is None:
             raise InputError(f"there is no set {wanted}" if wanted != LATEST else "there is no set", where, told)
+        earlier = [one for name in former(last.mark) for one in self.sets(name)]
         held = all(stream.held for stream in last.data())  # a dataset has all of it, whatever it came by
-        found = Chain(self.place, (last,) if held else tuple(chain(sets, last)), find_base(self.shelf, last.base))
+        found = Chain(self.place, (last,) if held else tuple(chain([*earlier, *sets], last)), find_base(self.shelf, last.base))
         for one in found.sets:
             self._look(one)
         return found

@@ -261,12 +261,18 @@ def _check(manifest: Manifest, where: str) -> None:
 # -- chains
 
 
+def former(mark: Mapping[str, Any]) -> List[str]:
+    """The names that a jail had, whose sets are its own too."""
+    found = mark.get("former")
+    return [str(name) for name in found] if isinstance(found, (list, tuple)) else []
+
+
 def chain(sets: Sequence[Manifest], last: Manifest) -> List[Manifest]:
     """What a set needs to be restored: itself and those it builds on, the full one first.
 
     :raises FormatError: one of them is not there.
     """
-    by_stamp = {one.stamp: one for one in sets if one.jail == last.jail}
+    by_stamp = {one.stamp: one for one in sets if one.jail in (last.jail, *former(last.mark))}
     found = [last]
     while found[0].parent:
         parent = by_stamp.get(found[0].parent)

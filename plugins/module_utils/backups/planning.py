@@ -131,11 +131,11 @@ class Planner:
 
     def _increment(self, one: Subject) -> Subject:
         """The newest set of which this host still has where it ended; a full set when there is none, or enough build on it."""
-        sets = self.shelf.sets.get(one.name, [])
         if not self.request.incremental:
             return one
         if isinstance(self.place, InDataset):
-            return self._goes_on(one, sets)
+            return self._goes_on(one, self.shelf.sets.get(one.name, []))
+        sets = self._sets(one)
         for parent in reversed(sets):
             try:
                 chain = manifests.chain(sets, parent)
@@ -147,6 +147,12 @@ class Planner:
             if found is not None:
                 return replace(one, parent=parent, bases=found)
         return one
+
+    def _sets(self, one: Subject) -> List[Manifest]:
+        """Its sets, those too that it had under other names, oldest first."""
+        own = self.shelf.sets.get(one.name, [])
+        names = {one.name, *manifests.former(one.definition.meta), *(manifests.former(own[-1].mark) if own else ())}
+        return sorted((found for name in names for found in self.shelf.sets.get(name, [])), key=lambda found: found.stamp)
 
     def _bases(self, one: Subject, parent: Manifest) -> Optional[Dict[str, str]]:
         """Where the increments of its datasets begin; None when it cannot be an increment of this set."""
@@ -186,7 +192,7 @@ class Planner:
     def _retained(self, one: Subject) -> Subject:
         parent = one.parent.stamp if one.parent is not None else ""
         new = Manifest(one.name, one.stamp, (), parent=parent)
-        gone = retention.doomed([*self.shelf.sets.get(one.name, []), new], self.request.keep)
+        gone = retention.doomed([*self._sets(one), new], self.request.keep)
         tail = f"-{self.request.destination.id}"
         older = [name for dataset in one.datasets for name in self.sight.of_ours(dataset, tail)]
         return replace(one, gone=gone, older=[name for name in older if not any(f"{SNAPSHOT}{stamp}-" in name for stamp in one.left)])
@@ -195,7 +201,7 @@ class Planner:
 
     def _facts(self, one: Subject) -> Dict[str, Any]:
         new = Manifest(one.name, one.stamp, (), parent=one.parent.stamp if one.parent is not None else "")
-        stay = retention.kept([*self.shelf.sets.get(one.name, []), new], self.request.keep)
+        stay = retention.kept([*self._sets(one), new], self.request.keep)
         return {
             "changed": True, "set": one.stamp, "method": one.method, "parent": new.parent, "increment": bool(one.parent or one.bases),
             "stops": [one.name, *(other.name for other in one.followers)] if one.stops and one.running else [],
