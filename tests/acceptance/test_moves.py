@@ -125,6 +125,7 @@ def test_all_that_it_wrote_arrives(pair: Pair) -> None:
             count(pair, numbers[-1])
 
     pair.one.write(pair.one.path("root/gone"), "gone\n")
+    pair.one.fifo(pair.one.path("root/fifo"))
     conductor = Conductor({"one": pair.one, "two": pair.two}, "one", {
         "jail_move_to": "two", "jail_move_name": "cbweb", "jail_move_target": _storage(pair.two), "jail_move_gate": {"every": 0.0, "within": 5},
     })
@@ -137,7 +138,7 @@ def test_all_that_it_wrote_arrives(pair: Pair) -> None:
     conductor.before = before
     conductor.run("tasks/move_jail.yml")
     assert pair.two.read(pair.two.path("var/db/counter")) == "".join(f"{number}\n" for number in numbers) and len(numbers) > 3
-    assert pair.two.read(pair.two.path("root/gone")) is None
+    assert {"fifo", "gone"} & set(pair.two.names(pair.two.path("root"))) == {"fifo"}
     pair.moved()
     assert pair.move().steps == []
 

@@ -180,7 +180,7 @@ class Place:
                 raise HostError(f"dataset {name} is encrypted, and its key is not loaded here", where, f"zfs load-key {name}, then run again")
 
     def _differing(self, host: Host) -> List[str]:
-        wanted, found = self._listed(host), sending.survey(host, self.growing)
+        wanted, found = (_solid(listed) for listed in (self._listed(host), sending.survey(host, self.growing)))
         return sorted({*wanted, *found} - {path for path in wanted if path in found and _alike(wanted[path], found[path])})
 
     def put(self, host: Host) -> None:
@@ -247,6 +247,11 @@ def _mount(host: Host, name: str) -> None:
     result = host.ask(["zfs", "mount", name])
     if result.rc != 0 and "already mounted" not in result.err and "legacy" not in result.err and "none" not in result.err:
         raise CommandError(result)
+
+
+def _solid(listed: Mapping[str, Stamp]) -> Dict[str, Stamp]:
+    """What has to be alike: a socket goes with whoever listened, and no archive has it."""
+    return {path: stamp for path, stamp in listed.items() if stamp.kind != "other"}
 
 
 def _alike(one: Stamp, two: Stamp) -> bool:

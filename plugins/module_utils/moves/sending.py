@@ -166,7 +166,7 @@ class Sender:
         began, _end, listed = (host.read(f"{home}/first") or "0\n").partition("\n")
         was, now = read_text(listed), read_text(host.read(f"{home}/second") or "")
         since = int(began) - 2
-        paths = [path for path, stamp in now.items() if was.get(path) != stamp or (stamp.kind == "file" and stamp.mtime // SECOND >= since)]
+        paths = [path for path, stamp in now.items() if stamp.kind != "other" and _moved(was.get(path), stamp, since)]
         if not paths:
             return 0
         host.write(f"{home}/paths", "".join(f"./{path}\0" for path in paths), 0o600)
@@ -174,14 +174,18 @@ class Sender:
         return self._pass(host, argv, ssh)
 
 
+def _moved(was: Optional[Stamp], now: Stamp, since: int) -> bool:
+    return was != now or (now.kind == "file" and now.mtime // SECOND >= since)
+
+
 def _tar(path: str) -> List[str]:
     return ["tar", "-cf", "-", "--one-file-system", "-C", path, "."]
 
 
 def survey(host: Host, path: str) -> Stamps:
-    """All that is in a tree, and can be sent."""
+    """All that is in a tree; of sockets, pipes and devices only that they are there."""
     found = Walk.of(host, path).survey(lambda inside: inside not in LIVE)
-    return {inside: stamp for inside, stamp in found.items() if stamp.kind != "other" and inside not in LIVE}
+    return {inside: stamp for inside, stamp in found.items() if inside not in LIVE}
 
 
 def text_of(found: Stamps) -> str:
