@@ -140,5 +140,5 @@ def test_the_commands_for_a_lost_host_are_those_of_the_playbook() -> None:
     top = told[:told.index("## One jail")]
     given = set(re.findall(r"\b(jail_promote_\w+)(?:=|\")", top))
     tasks = (PLAYBOOKS / "promote.yml").read_text() + (PLAYBOOKS / "tasks" / "promote_jail.yml").read_text()
-    needed = set(re.findall(r"\{\{ (jail_promote_\w+) \}\}", tasks)) - {"jail_promote_name"}
+    needed = set(re.findall(r"\{\{ (jail_promote_\w+)(?: \| default\(\[\]\))? \}\}", tasks)) - {"jail_promote_name"}
     assert top.count("cellblock.jails.promote") == 2 and given == needed

@@ -236,7 +236,7 @@ def mount(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 @tool("umount")
 def umount(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """umount(8)."""
-    node = host.resolved(args[-1])
+    node = args[-1] if args[-1] in host.nodes() else host.resolved(args[-1])
     found = [one for one in host.state["mounts"] if one["node"] == node]
     if not found:
         if not os.path.lexists(host.real(node)):
