@@ -296,9 +296,9 @@ flavour:
 copy_of:
   description:
     - A jail of this host that the root is a copy of when it is made; later it means nothing, and that jail can go.
-    - O(root) and O(base) are what that jail's are; V(thick) is also a copy of a clone and of an existing root.
+    - C(root) and C(base) are what that jail's are; V(thick) is also a copy of a clone and of an existing root.
     - The copy has an identity of its own. Its addresses must be others, and so must its C(host.hostuuid), C(host.hostid) and
-      O(hostname) when they are named; its MAC addresses are. The keys of sshd, C(/etc/hostid), C(/etc/machine-id), leases of DHCP,
+      C(hostname) when they are named; its MAC addresses are. The keys of sshd, C(/etc/hostid), C(/etc/machine-id), leases of DHCP,
       stored entropy and what is in C(/var/run) are not copied.
     - With ZFS the copy is what a power cut would leave of a running jail. Without it files are copied one by one; what a running jail
       writes meanwhile may come in any state, so stop it first where that matters. Datasets below the jail's own are not copied.

@@ -298,7 +298,7 @@ failures:
   sample: {web: "jail web: 'zfs send ...' failed: ..."}
 """
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Mapping
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.model import DESTINATION, ENCRYPT, KEEP, Request
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.planning import Planner
@@ -306,6 +306,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
 
 LOCK = "/var/run/cellblock-backup.lock"
 
@@ -340,7 +341,10 @@ def main() -> None:
         made.append(Planner(host, Request.from_options(module.params)))
         return made[0].plan()
 
-    serve(module, planner, module.params["parallel"], alone=LOCK, ended=lambda failed: made[0].finished(failed))
+    def ended(failed: Mapping[str, CellblockError]) -> None:
+        made[0].finished(failed)
+
+    serve(module, planner, module.params["parallel"], alone=LOCK, ended=ended)
 
 
 if __name__ == "__main__":

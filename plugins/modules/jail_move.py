@@ -129,7 +129,7 @@ move:
     bytes: {description: About how many bytes it has., type: int, sample: 24576}
     tells: {description: What one should know beforehand., type: list, elements: str, sample: ["base 15.1-RELEASE is not here, and is sent first"]}
     rounds: {description: The bytes of each pass., type: list, elements: int, sample: [24576, 512]}
-    unwell: {description: That it was not well on the target, where it may have served somebody already., type: str, sample: ""}
+    unwell: {description: "That it was not well on the target, where it may have served somebody already.", type: str, sample: ""}
 """
 
 from typing import Any, Dict

@@ -96,7 +96,7 @@ replica:
   returned: success
   type: dict
   contains:
-    at: {description: When the replica was taken that takes the jail's place, in seconds since 1970., type: int, sample: 1795770000}
+    at: {description: "When the replica was taken that takes the jail's place, in seconds since 1970.", type: int, sample: 1795770000}
     age: {description: How many seconds ago that was; what was written since is lost., type: int, sample: 900}
     bytes: {description: What was sent., type: int, sample: 18520}
     snapshot: {description: The snapshot that both hosts have now., type: str, sample: cellblock-replica-20261127T090000Z}

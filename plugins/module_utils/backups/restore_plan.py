@@ -168,7 +168,8 @@ class Planner:
         )
 
     def _plan(self, seen: Observed, finishing: Mapping[str, List[Step]]) -> Plan:
-        assert self.jails is not None
+        if self.jails is None:
+            raise AssertionError
         jails = [self._noted(jail) for jail in self.jails.jails if jail.name in self.subjects]
         before: List[Step] = self._rulesets(seen, jails)
         for jail in jails:
@@ -177,7 +178,8 @@ class Planner:
         scene = Scene(replace(self.jails, jails=jails), seen, jails, seen.marks(), self.warnings)
         for jail in jails:
             filling = self.subjects[jail.name].filling
-            assert isinstance(filling, SetFilling)
+            if not isinstance(filling, SetFilling):
+                raise AssertionError
             filling.check(self._dataset(jail) is not None, f"jail {jail.name}")
             scene.fillings[jail.name] = filling
         planner = _Recording(scene)
@@ -205,7 +207,8 @@ class Planner:
         missing: Dict[str, Sequence[str]] = {}
         for jail in jails:
             filling = self.subjects[jail.name].filling
-            assert isinstance(filling, SetFilling)
+            if not isinstance(filling, SetFilling):
+                raise AssertionError
             known = filling.reader.chain.last.rulesets
             missing.update({name: rules for name, rules in known.items() if name == jail.ruleset and name not in seen.rulesets})
         if not missing:
@@ -223,7 +226,8 @@ class Planner:
             return []
         path = jail.base_path(self.request.storage_path)
         filling = self.subjects[jail.name].filling
-        assert isinstance(filling, SetFilling)
+        if not isinstance(filling, SetFilling):
+            raise AssertionError
         if path in seen.directories:
             self._compare_base(jail, path, filling.reader.chain.last)
             return []

@@ -97,7 +97,8 @@ class Renames(Aspect):
                 stands = scene.seen.definition(kid)
                 if kid not in declared and stands is not None and kid not in scene.seen.running:
                     steps.append(_start(stands))
-            steps.append(Step(f"note that {definition.meta[FACT]['from']} is {name} now", lambda host, name=name: renaming_steps.finish(host, name)))  # type: ignore[misc]
+            what = f"note that {definition.meta[FACT]['from']} is {name} now"
+            steps.append(Step(what, lambda host, name=name: renaming_steps.finish(host, name)))  # type: ignore[misc]
             text = files.text(RC_CONF, scene.seen.rc_conf)
             if definition.style == "rc_conf" and text is not None:
                 files.put(RC_CONF, renaming_steps.finished(text, [name]), f"{name} has its name")

@@ -145,7 +145,8 @@ class _Source:
             dataset = roots.dataset_of(declared, scene.request.storage_dataset, scene.request.storage_path)
             ips = {one.ip for one in declared.addresses}
             return cls(wish.of, declared.root, declared.base, declared.path, dataset, ips, declared.params, runs)
-        assert found is not None
+        if found is None:
+            raise AssertionError
         meta = found.meta
         ips = _ips(found.params)
         for one in meta.get("networks") or ():
