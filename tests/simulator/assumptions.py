@@ -474,6 +474,16 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
         seen=SEEN,
     ),
     Assumption(
+        "A key whose line in authorized_keys is `restrict,command=...` runs that command and no other; `ssh-keygen` makes a pair of them.",
+        why_not="It takes two hosts; the cases of moves show it between two real ones.",
+    ),
+    Assumption("`zpool get all` lists the features of a pool.", why_not="They are each pool's own."),
+    Assumption(
+        "`canmount` cannot be inherited.",
+        ("zfs create zroot/f", "zfs inherit canmount zroot/f"),
+        undo=("zfs destroy zroot/f",),
+    ),
+    Assumption(
         "`cap_mkdb -f` and `services_mkdb -o` make the database that they are told; `nc -z` answers 0 when something listens.",
         why_not="What is in a database is each release's own; the cases of tests/acceptance show that they are made.",
     ),
