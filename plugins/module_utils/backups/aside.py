@@ -14,8 +14,6 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.roots import OURS
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.keeping import beside, hide, local_properties
 
-TAG = "cellblock"  # of holds of ours, see zfs-hold(8)
-
 
 @dataclass(frozen=True)
 class Aside:
@@ -48,7 +46,7 @@ class Aside:
         """Whether it stands aside now."""
         if self.dataset is None:
             return host.isdir(self.name)
-        return host.ask(["zfs", "list", "-H", "-o", "name", self.name]).rc == 0
+        return storage.is_there(host, self.name)
 
     def move(self, host: Host) -> None:
         """Move it aside; fine when that was done."""
@@ -110,7 +108,7 @@ def _doomed(host: Host, dataset: str) -> List[str]:
 def release(host: Host, snapshot: str) -> None:
     """Let go of a snapshot that we hold; fine when we do not."""
     held = host.ask(["zfs", "holds", "-H", snapshot]).out.split("\n")
-    if any(line.split("\t")[1:2] == [TAG] for line in held):
-        result = host.ask(["zfs", "release", TAG, snapshot])
+    if any(line.split("\t")[1:2] == [storage.HOLD] for line in held):
+        result = host.ask(["zfs", "release", storage.HOLD, snapshot])
         if result.rc != 0 and "no such tag" not in result.err:
             raise CommandError(result)

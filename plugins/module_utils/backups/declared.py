@@ -33,7 +33,7 @@ def options_of(definition: Definition, rules: Sequence[str] = (), same: bool = T
     """
     params = {name: list(values) for name, values in definition.params.items()}
     meta, name = definition.meta, definition.name
-    path = str(meta.get("path") or (params.get("path") or [""])[-1])
+    path = definition.root
     found: Options = {
         "name": name, "root": meta.get("root"), "base": meta.get("base"), "boot": bool(meta.get("boot", True)),
         "boot_order": int(meta.get("boot_order", 100)), "boot_style": definition.style, "depend": list(meta.get("depend") or ()),

@@ -83,7 +83,7 @@ def _base(host: Host, sight: Sight, definition: Definition) -> Dict[str, str]:
     meta, base = definition.meta, definition.meta.get("base")
     found = {"root": str(meta.get("root") or "")}
     if not base:
-        return {**found, "version": ask.version(host, sight.root(definition))}
+        return {**found, "version": ask.version(host, definition.root)}
     path = base_path(sight, definition)
     found.update({"name": str(base), "path": path, "version": version(host, path), **({"digest": sight.bases[path]} if path in sight.bases else {})})
     origin = (sight.seen.datasets or {}).get(sight.dataset(definition) or "", {}).get("origin", "-")
@@ -95,7 +95,7 @@ def _base(host: Host, sight: Sight, definition: Definition) -> Dict[str, str]:
 
 def _packages(host: Host, sight: Sight, definition: Definition) -> List[str]:
     """Those that are installed, as its own database says; that is whatever the jail's root wants."""
-    root = sight.root(definition)
+    root = definition.root
     if not sight.seen.has_pkg or host.outer(root) not in (None, root):
         return []
     try:

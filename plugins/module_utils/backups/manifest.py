@@ -21,7 +21,6 @@ NAME = "manifest.json"
 STAMP = re.compile(r"\d{8}T\d{6}Z")
 FILE = re.compile(r"[a-z0-9][A-Za-z0-9._-]*")
 SNAPSHOT = "cellblock-backup-"  # what follows is the stamp, and the destination's id
-HOLD = "cellblock"  # the tag of holds of ours
 MOST = 16 << 20  # bytes of a manifest that are read
 Thing = TypeVar("Thing")
 

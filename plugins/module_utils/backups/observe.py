@@ -12,34 +12,21 @@ from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest i
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import observe
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.sight import JailSight
 
 
 @dataclass
-class Sight:
-    """What is there.
+class Sight(JailSight):
+    """What is there for backups.
 
     :param bases: digests of bases, by path, as far as they were asked for.
     :param points: snapshots and bookmarks of the jails' datasets, and the guid of each; oldest first.
     """
 
-    seen: Observed
-    ours: Dict[str, Definition]
-    storage_path: str
     hostname: str = ""
     release: str = ""
     points: Dict[str, str] = field(default_factory=dict)
     bases: Dict[str, str] = field(default_factory=dict)
-
-    def root(self, definition: Definition) -> str:
-        """A jail's root."""
-        return str(definition.meta.get("path") or (definition.params.get("path") or [""])[-1])
-
-    def dataset(self, definition: Definition) -> Optional[str]:
-        """The dataset that is a jail's root."""
-        root = self.root(definition)
-        mounted = [mount.special for mount in self.seen.mounts if mount.node == root and mount.fstype == "zfs"]
-        return self.seen.dataset_of(definition.name, definition.meta) or (mounted[-1] if mounted else None)
 
     def datasets(self, definition: Definition) -> List[str]:
         """The datasets of a jail, its root's first; none where that is a plain directory."""

@@ -101,7 +101,7 @@ class Planner:
         if cut:
             raise Refused(f"half of a change stands there: {cut.partition(' ')[2]}", where, "End it first, by the same module")
         datasets = tuple(self.sight.datasets(definition))
-        root, running = self.sight.root(definition), wish.name in self.sight.seen.running
+        root, running = definition.root, wish.name in self.sight.seen.running
         method = wish.method if wish.method != "auto" else "zfs" if datasets else "tar"
         stops = wish.consistent == "stopped" or not datasets
         self._refuse(wish, definition, datasets, method, root)

@@ -90,8 +90,7 @@ def aside_of(seen: Observed, old: Optional[Definition], name: str, stamp: str) -
     noted = cut.meta.get(FACT) if cut is not None else None
     if isinstance(noted, dict) and noted.get("phase") == BEGUN and noted.get("aside"):
         return Aside.read(noted["aside"])
-    root = str(old.meta.get("path") or (old.params.get("path") or [""])[-1])
-    return Aside(root, stamp, old.meta.get("dataset"))
+    return Aside(old.root, stamp, old.meta.get("dataset"))
 
 
 def clear(seen: Observed, subject: Subject, dataset: Optional[str]) -> None:
@@ -139,16 +138,12 @@ def lane(subject: Subject, made: Sequence[Step], new: Definition, dataset: Optio
 
 def unguarded(definition: Definition) -> Definition:
     """The same as a boot may start it."""
-    hooks = [hook for hook in definition.params.get("exec.prestart", []) if hook != GUARD]
-    params = {name: values for name, values in definition.params.items() if name != "exec.prestart"}
-    return replace(definition, params={**params, **({"exec.prestart": hooks} if hooks else {})})
+    return definition.unbarred(GUARD)
 
 
 def _guarded(definition: Definition, said: Mapping[str, Any]) -> Definition:
-    noted = replace(definition, meta={**definition.meta, FACT: dict(said)})
-    if definition.style != "jail_conf":
-        return noted
-    return replace(noted, params={**noted.params, "exec.prestart": [GUARD, *noted.params.get("exec.prestart", [])]})
+    noted = definition.noting(FACT, said)
+    return noted.barred(GUARD) if definition.style == "jail_conf" else noted
 
 
 def _begin(subject: Subject) -> Step:

@@ -10,8 +10,9 @@ from typing import List, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups import describing, notes, sending
 from ansible_collections.cellblock.jails.plugins.module_utils.backups import manifest as manifests
-from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import HOLD, SNAPSHOT, Manifest
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import SNAPSHOT, Manifest
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.subject import Subject
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
@@ -54,7 +55,7 @@ def _take_away(one: Subject, stamp: str) -> Step:
 def let_go(host: Host, name: str) -> None:
     """Release and destroy a snapshot of ours, or destroy a bookmark; fine when it is not there. One that others hold or clone stays."""
     if "@" in name:
-        host.ask(["zfs", "release", HOLD, name])
+        host.ask(["zfs", "release", storage.HOLD, name])
     result = host.ask(["zfs", "destroy", name])
     if result.rc != 0 and not any(words in result.err for words in ("does not exist", "could not find", "clones", "held", "busy")):
         raise CommandError(result)
@@ -140,7 +141,7 @@ def _snapshot(one: Subject) -> Step:
                     failed.append(error)
         if failed:
             raise failed[0]
-        host.run(["zfs", "hold", HOLD, *one.snapshots], where=f"jail {one.name}")
+        host.run(["zfs", "hold", storage.HOLD, *one.snapshots], where=f"jail {one.name}")
 
     what = f"take snapshot {one.snapshot} of {', '.join(one.datasets)}"
     hooks = [*(("before",) if inside and one.wish.before else ()), *(("after",) if inside and one.wish.after else ())]

@@ -18,6 +18,8 @@ BEFORE_UPDATE = "before-update"
 # A base's own snapshots are called by its patch level, see freebsd-version(1); '-2' tells equal ones apart.
 LEVEL = re.compile(r"\d+\.\d+-[A-Z]+\d*(-p\d+)?(-\d+)?")
 
+HOLD = "cellblock"  # the tag of our holds, see zfs-hold(8)
+
 Datasets = Mapping[str, Mapping[str, str]]
 
 
@@ -26,6 +28,11 @@ def _options(properties: Mapping[str, str]) -> List[str]:
 
 
 # -- datasets, see zfs(8)
+
+
+def is_there(host: Host, dataset: str) -> bool:
+    """Whether there is a dataset of this name."""
+    return host.ask(["zfs", "list", "-H", "-o", "name", dataset]).rc == 0
 
 
 def create_dataset(host: Host, dataset: str, properties: Mapping[str, str]) -> None:

@@ -253,13 +253,14 @@ def refresh(source: Walk, copy: Walk, since: int) -> None:
     was, now = (walk.survey(lambda path: path != ".zfs") for walk in (copy, source))
     names: Dict[Tuple[int, int], str] = {}
     for path, stamp in now.items():
-        if stamp.kind != "other" and (stamp.mtime >= since * SECOND or _looks(was.get(path)) != _looks(stamp)):
+        if stamp.kind != "other" and (stamp.mtime >= since * SECOND or looks(was.get(path)) != looks(stamp)):
             copy.bring(source, path, stamp, names)
     for path in sorted((path for path in was if path not in now), key=lambda path: -path.count("/")):
         copy.discard(path)
 
 
-def _looks(stamp: Optional[Stamp]) -> object:
+def looks(stamp: Optional[Stamp]) -> object:
+    """What is alike of two paths where a copy is whole: times by the second, and of directories none."""
     if stamp is None:
         return None
     content = (stamp.size, stamp.mtime // SECOND, stamp.flags) if stamp.kind == "file" else stamp.target

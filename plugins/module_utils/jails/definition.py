@@ -100,9 +100,30 @@ class Definition:
         """Whether its file was edited by hand beyond reading; any of ours has parameters."""
         return not self.params
 
+    @property
+    def root(self) -> str:
+        """Where its root is."""
+        return str(self.meta.get("path") or (self.params.get("path") or [""])[-1])
+
     def without(self, *keys: str) -> Definition:
         """The same without some of the mark's facts."""
         return replace(self, meta={key: value for key, value in self.meta.items() if key not in keys})
+
+    def noting(self, fact: str, said: Optional[Mapping[str, Any]]) -> Definition:
+        """The same with another word of the mark on something; None takes it away."""
+        rest = self.without(fact)
+        return rest if said is None else replace(rest, meta={**rest.meta, fact: dict(said)})
+
+    def barred(self, hook: str) -> Definition:
+        """The same as no boot starts it: a hook comes first that fails."""
+        others = self.unbarred(hook).params.get("exec.prestart", [])
+        return replace(self, params={**self.params, "exec.prestart": [hook, *others]})
+
+    def unbarred(self, hook: str) -> Definition:
+        """The same without such a hook."""
+        hooks = [one for one in self.params.get("exec.prestart", []) if one != hook]
+        params = {name: hooks if name == "exec.prestart" else values for name, values in self.params.items() if name != "exec.prestart" or hooks}
+        return replace(self, params=params)
 
     def mark(self) -> str:
         """The comment that marks it as ours."""

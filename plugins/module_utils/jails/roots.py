@@ -31,7 +31,6 @@ LINKED = (
 )
 # State of the host's tools, not of the system; it would only grow the copy.
 LEFT_OUT = ("var/db/etcupdate", "var/db/freebsd-update", "var/cache/pkg", "var/db/mergemaster.mtree")
-HOLD = "cellblock"  # the tag of our holds
 OURS = "cellblock-"  # what all snapshots of ours are called by, whoever of us takes them
 BEFORE_UPGRADE = f"{OURS}before-"  # those that jail_upgrade keeps of a jail
 
@@ -361,5 +360,5 @@ def _destroy_dataset(host: Host, name: str) -> None:
             if mount.special == name and host.outer(mount.node) is not None:
                 host.run(["umount", mount.node])
     if f"@{OURS}" in name:
-        host.ask(["zfs", "release", HOLD, name])  # those of backups and moves are held by us
+        host.ask(["zfs", "release", storage.HOLD, name])  # those of backups and moves are held by us
     storage.destroy_dataset(host, name)

@@ -6,16 +6,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import Stamp, Walk
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import Stamp, Walk, looks
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.moves import journal, sending
 from ansible_collections.cellblock.jails.plugins.module_utils.moves.offer import BASE, ROOT, SURVEY, Offer
-from ansible_collections.cellblock.jails.plugins.module_utils.moves.sending import SECOND
 
 QUIET = ("mountpoint", "canmount", "readonly", "jailed", "sharenfs", "sharesmb")  # of a dataset that only receives
 OWN = "cellblock:move"  # on a dataset, which move it comes by
@@ -82,7 +81,7 @@ class Place:
         if self.kind == "tar":
             if anew or not self.offer.passed:
                 self.drop_tree(host)
-            if self.dataset is not None and host.ask(["zfs", "list", "-H", "-o", "name", self.dataset]).rc != 0:
+            if self.dataset is not None and not storage.is_there(host, self.dataset):
                 storage.create_dataset(host, self.dataset, {OWN: self.move, "mountpoint": self.growing})
             host.makedirs(self.growing, 0o700)
         elif anew:
@@ -92,7 +91,7 @@ class Place:
             host.makedirs(self.base_growing, 0o755)
         elif self.base_kind and self.base_dataset is not None:
             parent = self.base_dataset.rpartition("/")[0]
-            if host.ask(["zfs", "list", "-H", "-o", "name", parent]).rc != 0:
+            if not storage.is_there(host, parent):
                 storage.create_dataset(host, parent, {})
 
     def there(self, host: Host) -> Dict[str, Any]:
@@ -108,7 +107,7 @@ class Place:
     def drop_datasets(self, host: Host) -> None:
         """Take away what has come of datasets; what is not of this move stays."""
         for name in reversed(list(self.datasets().values())):
-            if host.ask(["zfs", "list", "-H", "-o", "name", name]).rc != 0:
+            if not storage.is_there(host, name):
                 continue
             host.ask(["zfs", "receive", "-A", name])
             journal.drop_snapshots(host, [name], self.move)
@@ -181,7 +180,7 @@ class Place:
 
     def _differing(self, host: Host) -> List[str]:
         wanted, found = (_solid(listed) for listed in (self._listed(host), sending.survey(host, self.growing)))
-        return sorted({*wanted, *found} - {path for path in wanted if path in found and _alike(wanted[path], found[path])})
+        return sorted({*wanted, *found} - {path for path in wanted if path in found and looks(wanted[path]) == looks(found[path])})
 
     def put(self, host: Host) -> None:
         """Let it stand where the jail will; fine when that was done."""
@@ -252,13 +251,3 @@ def _mount(host: Host, name: str) -> None:
 def _solid(listed: Mapping[str, Stamp]) -> Dict[str, Stamp]:
     """What has to be alike: a socket goes with whoever listened, and no archive has it."""
     return {path: stamp for path, stamp in listed.items() if stamp.kind != "other"}
-
-
-def _alike(one: Stamp, two: Stamp) -> bool:
-    def looks(stamp: Stamp) -> Tuple[Any, ...]:
-        if stamp.kind == "link":
-            return stamp.kind, stamp.target
-        content = (stamp.size, stamp.mtime // SECOND, stamp.flags) if stamp.kind == "file" else ()
-        return (stamp.kind, *stamp.shape(), *content)
-
-    return looks(one) == looks(two)

@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional
 
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import Refused
@@ -23,7 +24,6 @@ SENDING, STOPPED, GONE = "sending", "stopped", "gone"
 # And on the side that it comes to: it is received; it stands in its place; it runs.
 ARRIVING, PLACED, HERE = "arriving", "placed", "here"
 HOME = "/var/db/cellblock/moves"
-TAG = "cellblock"  # of holds, see zfs-hold(8)
 GUARD = "/usr/bin/false it has moved to another host"
 
 
@@ -39,35 +39,28 @@ def home(name: str) -> str:
 
 def noting(definition: Definition, said: Optional[Mapping[str, Any]]) -> Definition:
     """The same with another word on its move; None takes it away."""
-    meta = {key: value for key, value in definition.meta.items() if key != FACT}
-    return replace(definition, meta={**meta, FACT: dict(said)} if said is not None else meta)
+    return definition.noting(FACT, said)
 
 
 def fenced(definition: Definition) -> Definition:
     """The same as nothing starts it."""
     said = {**(definition.meta.get(FACT) or {}), "boot": bool(definition.meta.get("boot", True))}
-    params = {**definition.params, "exec.prestart": [GUARD, *_hooks(definition)]}
-    return replace(definition, meta={**definition.meta, "boot": False, FACT: said}, params=params)
+    return replace(definition.barred(GUARD), meta={**definition.meta, "boot": False, FACT: said})
 
 
 def unfenced(definition: Definition) -> Definition:
     """The same as it starts."""
-    params = {name: values for name, values in definition.params.items() if name != "exec.prestart"}
     meta, said = dict(definition.meta), dict(definition.meta.get(FACT) or {})
     if "boot" in said:
         meta["boot"] = said.pop("boot")
         meta[FACT] = said
-    return replace(definition, meta=meta, params={**params, **({"exec.prestart": _hooks(definition)} if _hooks(definition) else {})})
+    return replace(definition.unbarred(GUARD), meta=meta)
 
 
 def leaving(definition: Definition) -> Dict[str, Any]:
     """What a mark says of a move from here."""
     said = definition.meta.get(FACT)
     return dict(said) if isinstance(said, dict) and said.get("to") else {}
-
-
-def _hooks(definition: Definition) -> List[str]:
-    return [hook for hook in definition.params.get("exec.prestart", []) if hook != GUARD]
 
 
 def put(host: Host, definition: Definition) -> None:
@@ -143,8 +136,8 @@ def drop_snapshots(host: Host, datasets: "List[str]", move: str, kept: Optional[
         for name in snapshots(host, dataset):
             if name.startswith(prefix(move)) and name != kept:
                 held = host.ask(["zfs", "holds", "-H", f"{dataset}@{name}"]).out
-                if re.search(rf"\t{TAG}\t", held):
-                    host.ask(["zfs", "release", TAG, f"{dataset}@{name}"])
+                if re.search(rf"\t{storage.HOLD}\t", held):
+                    host.ask(["zfs", "release", storage.HOLD, f"{dataset}@{name}"])
                 result = host.ask(["zfs", "destroy", f"{dataset}@{name}"])
                 if result.rc != 0 and not any(word in result.err for word in ("does not exist", "could not find", "clones", "busy")):
                     raise CommandError(result)

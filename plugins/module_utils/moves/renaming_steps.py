@@ -63,15 +63,12 @@ def put_back(one: Renaming, path: str, text: str) -> str:
 
 def guarded(definition: Definition) -> Definition:
     """The same as no boot starts it."""
-    hooks = [hook for hook in definition.params.get("exec.prestart", []) if hook != GUARD]
-    return replace(definition, params={**definition.params, "exec.prestart": [GUARD, *hooks]})
+    return definition.barred(GUARD)
 
 
 def unguarded(definition: Definition) -> Definition:
     """The same without the guard, and without what was noted on the way."""
-    hooks = [hook for hook in definition.params.get("exec.prestart", []) if hook != GUARD]
-    params = {name: values for name, values in definition.params.items() if name != "exec.prestart"}
-    return replace(definition.without(FACT), params={**params, **({"exec.prestart": hooks} if hooks else {})})
+    return definition.without(FACT).unbarred(GUARD)
 
 
 def _begin(one: Renaming) -> Step:
@@ -105,7 +102,7 @@ def _dataset(part: Part, names: Tuple[str, str], paths: Tuple[str, str]) -> Step
 
     def bring(host: Host, name: str, to: str, jail: str, place: str) -> None:
         result = host.ask(["zfs", "rename", name, to])
-        if result.rc != 0 and host.ask(["zfs", "list", "-H", "-o", "name", to]).rc != 0:
+        if result.rc != 0 and not storage.is_there(host, to):
             raise CommandError(result, f"jail {jail}", "Something holds it open: a shell in it, or a mount of another jail")
         storage.set_properties(host, to, {"cellblock:jail": jail})
         if place and host.run(["zfs", "get", "-Hp", "-o", "value", "mountpoint", to]).out.strip() not in (place, "none"):

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import re
 import time
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional
 
+from ansible_collections.cellblock.jails.plugins.module_utils.backups import manifest as manifests
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, Step
@@ -33,15 +33,9 @@ PROMOTED = "promoted"
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def stamp(seconds: float) -> str:
-    """A time as snapshots are called by it."""
-    return datetime.datetime.fromtimestamp(int(seconds), datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-
-
 def time_of(name: str) -> int:
     """When a snapshot of ours was taken."""
-    found = datetime.datetime.strptime(name[len(PREFIX):], "%Y%m%dT%H%M%SZ")
-    return int(found.replace(tzinfo=datetime.timezone.utc).timestamp())
+    return int(manifests.time_of(name[len(PREFIX):]).timestamp())
 
 
 # -- the side that has the jail
@@ -72,7 +66,7 @@ class Origin:
         to = str(self.wish.there.get("host"))
 
         def do(host: Host) -> None:
-            name = f"{PREFIX}{stamp(time.time())}"
+            name = f"{PREFIX}{manifests.stamp_of(time.time())}"
             first = next(iter(self.offer.datasets.values()))["dataset"]
             if name not in journal.snapshots(host, str(first)):
                 sender.take(host, name)
@@ -144,7 +138,7 @@ class Keeper:
             host=host.run(["sysctl", "-n", "kern.hostname"]).out.strip(), kind="zfs", streams=self.place.streams(), clone=False,
             flags="" if lacks or self.offer.raw else "Lec", host_keys=keys.host_keys(host), **self.place.there(host),
         )
-        steps = [] if host.ask(["zfs", "list", "-H", "-o", "name", self.top]).rc == 0 else [
+        steps = [] if storage.is_there(host, self.top) else [
             Step(f"create dataset {self.top}", lambda host: storage.create_dataset(host, self.top, {"canmount": "off"})),
         ]
         if self.noted.get("offer") != self._kept():
@@ -179,15 +173,15 @@ class Keeper:
     def promote(self, host: Host) -> Plan:
         """Let it take the jail's place: what was written since is lost, and that is said."""
         target = f"{self.storage_dataset}/{self.name}"
-        begun, there = self.noted.get("phase") == PROMOTED, host.ask(["zfs", "list", "-H", "-o", "name", target]).rc == 0
-        whole = f"{PREFIX}{stamp(int(self.noted['at']))}" if begun else self._whole(host)
+        begun, there = self.noted.get("phase") == PROMOTED, storage.is_there(host, target)
+        whole = f"{PREFIX}{manifests.stamp_of(int(self.noted['at']))}" if begun else self._whole(host)
         at = time_of(whole)
         self._tell(at)
         if begun and there and journal.load(host, self.name).get("phase") != PLACED:
             return Plan(facts={"replica": self.told})
         if there and not begun:
             raise Refused(f"dataset {target} is there", f"jail {self.name}", "Remove or rename the jail that has it")
-        lost = f"all that was written after {stamp(at)} is lost"
+        lost = f"all that was written after {manifests.stamp_of(at)} is lost"
         return Plan(
             lanes=[Lane(self.name, [
                 Step(f"let the replica of {self.origin} take its place: {lost}", lambda host: self._take(host, whole, target), None, target, "", f"{whole}\n"),
@@ -202,7 +196,7 @@ class Keeper:
             closing.stop(host, journal.read(host, self.name), quite=True)
         self._save(host, phase=PROMOTED, at=time_of(whole))
         journal.save(host, self.name, {"id": self.told["id"], "phase": PLACED, "offer": self.offer.told()})
-        if host.ask(["zfs", "list", "-H", "-o", "name", target]).rc != 0:
+        if not storage.is_there(host, target):
             for name in self.place.datasets().values():
                 host.ask(["zfs", "receive", "-A", name])  # what came in part is of no use any more
                 storage.rollback(host, f"{name}@{whole}")

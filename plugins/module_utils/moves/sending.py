@@ -11,17 +11,16 @@ import time
 from dataclasses import asdict
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.streams import StreamError, flow
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import Stamp, Walk
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import SECOND, Stamp, Walk
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.moves import journal
-from ansible_collections.cellblock.jails.plugins.module_utils.moves.journal import TAG
 from ansible_collections.cellblock.jails.plugins.module_utils.moves.offer import Offer
 
 ROUNDS = 5  # increments while it runs, at most
 SMALL = 16 << 20  # bytes of an increment after which another is not worth it
-SECOND = 10 ** 9
 Stamps = Dict[str, Stamp]
 Ssh = Callable[[str], List[str]]
 LIVE = (".zfs", ".snap")
@@ -77,7 +76,7 @@ class Sender:
         """A snapshot of this name."""
         names = [f"{one['dataset']}@{name}" for one in self.offer.datasets.values()]
         host.run(["zfs", "snapshot", *names], where=self.where)
-        host.run(["zfs", "hold", TAG, *names], where=self.where)
+        host.run(["zfs", "hold", storage.HOLD, *names], where=self.where)
         return name
 
     def _bring(self, host: Host, stream: str, dataset: str, origin: str, ssh: Sequence[str]) -> int:
@@ -112,7 +111,7 @@ class Sender:
 
     def _forget(self, host: Host, dataset: str, names: Sequence[str]) -> None:
         for name in names:
-            host.ask(["zfs", "release", TAG, f"{dataset}@{name}"])
+            host.ask(["zfs", "release", storage.HOLD, f"{dataset}@{name}"])
             host.ask(["zfs", "destroy", f"{dataset}@{name}"])
 
     def _pass(self, host: Host, argv: Sequence[str], ssh: Sequence[str]) -> int:

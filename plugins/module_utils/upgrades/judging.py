@@ -37,7 +37,7 @@ class Judge:
     def stands_on(self, definition: Definition) -> Side:
         base = definition.meta.get("base")
         path = self.sight.path_of(str(base)) if base else ""
-        own = self.sight.version(self.host, path if definition.meta.get("root") == "thin" else self.sight.root(definition))
+        own = self.sight.version(self.host, path if definition.meta.get("root") == "thin" else definition.root)
         return Side(str(base) if base else None, path, own)
 
     def target(self, wish: Wish, definition: Definition) -> Optional[Side]:
@@ -62,7 +62,7 @@ class Judge:
         own = order(old.version)
         if definition.meta.get("root") not in ("thin", "clone"):
             running = definition.name in self.sight.seen.running
-            return ways.latest(self.host, definition, self.sight.root(definition), old, running)
+            return ways.latest(self.host, definition, definition.root, old, running)
         found = [
             (level, path) for path, version in self.sight.bases.items() for level in [order(version)]
             if own is not None and level is not None and level[:4] == own[:4] and level > own and path.startswith(f"{self.sight.storage_path}/")
@@ -79,7 +79,7 @@ class Judge:
         thin = definition.meta.get("root") == "thin"
         before = marking.on_base(definition, old.base, old.path) if old.base else definition
         after = marking.on_base(definition, new.base, new.path) if new.base else definition
-        keep = self._keep(wish, definition, new) if cut is None else Keep.read(self.sight.root(definition), cut.get("keep"))
+        keep = self._keep(wish, definition, new) if cut is None else Keep.read(definition.root, cut.get("keep"))
         previous = definition.meta.get(FACT)
         subject = Subject(
             before, after, wish, old, new, keep,
@@ -89,7 +89,7 @@ class Judge:
                 definition.params.get("exec.start")) and definition.params.get("persist") != ["true"],
             followers=self.followers(wish.name, cut),
             resumed=cut, kept_already=cut is not None and self.is_kept(keep),
-            previous=Keep.read(self.sight.root(definition), previous["keep"]) if cut is None and isinstance(previous, dict) and previous.get("keep") else None,
+            previous=Keep.read(definition.root, previous["keep"]) if cut is None and isinstance(previous, dict) and previous.get("keep") else None,
         )
         was, becomes = order(old.version), order(new.version)
         if was is not None and becomes is not None and was[0] != becomes[0]:
@@ -142,7 +142,7 @@ class Judge:
             raise Refused(f"{new} is older than {old}", where, "An upgrade is taken back by state: rolled_back")
 
     def _keep(self, wish: Wish, definition: Definition, new: Side) -> Keep:
-        root = self.sight.root(definition)
+        root = definition.root
         if wish.rollback == "none":
             return Keep(root, wanted=False)
         dataset = self.sight.dataset(definition)

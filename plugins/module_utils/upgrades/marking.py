@@ -22,26 +22,17 @@ ONE = threading.Lock()  # rc.conf is one file for all lanes
 
 def noting(definition: Definition, noted: Optional[Mapping[str, Any]]) -> Definition:
     """The same with another word on its upgrade; None takes it away."""
-    meta = {key: value for key, value in definition.meta.items() if key != FACT}
-    return replace(definition, meta={**meta, FACT: dict(noted)} if noted is not None else meta)
+    return definition.noting(FACT, noted)
 
 
 def guarded(definition: Definition) -> Definition:
     """The same as no boot starts it: half of a change must not serve. Our own starts do not read the file."""
-    if definition.style != "jail_conf":
-        return definition
-    params = dict(unguarded(definition).params)
-    return replace(definition, params={**params, "exec.prestart": [GUARD, *params.get("exec.prestart", [])]})
+    return definition.barred(GUARD) if definition.style == "jail_conf" else definition
 
 
 def unguarded(definition: Definition) -> Definition:
     """The same without the guard."""
-    hooks = definition.params.get("exec.prestart", [])
-    if GUARD not in hooks:
-        return definition
-    rest = [hook for hook in hooks if hook != GUARD]
-    params = {name: values for name, values in definition.params.items() if name != "exec.prestart" or rest}
-    return replace(definition, params={**params, **({"exec.prestart": rest} if rest else {})})
+    return definition.unbarred(GUARD)
 
 
 def on_base(definition: Definition, base: str, path: str) -> Definition:

@@ -15,7 +15,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import observe
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.sight import JailSight
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades import views
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.keeping import PREFIX, beside
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.merging import Bases
@@ -24,8 +24,8 @@ COLUMNS = ("name", "type", "available", "used", "creation", "origin", "mountpoin
 
 
 @dataclass
-class Sight:
-    """What is there.
+class Sight(JailSight):
+    """What is there for upgrades.
 
     :param bases: the bases in their usual place, and their versions, by path.
     :param datasets: those of the jails' roots, what is below them and their snapshots.
@@ -36,9 +36,6 @@ class Sight:
     :param kept: the copies that were made of roots, by root.
     """
 
-    seen: Observed
-    ours: Dict[str, Definition]
-    storage_path: str
     bases: Dict[str, str] = field(default_factory=dict)
     datasets: Dict[str, Mapping[str, str]] = field(default_factory=dict)
     free: Dict[str, int] = field(default_factory=dict)
@@ -51,17 +48,6 @@ class Sight:
     def path_of(self, base: str) -> str:
         """Where a base stands, by name or path."""
         return base if base.startswith("/") else f"{self.storage_path}/basejails/{base}"
-
-    def root(self, definition: Definition) -> str:
-        """A jail's root."""
-        return str(definition.meta.get("path") or (definition.params.get("path") or [""])[-1])
-
-    def dataset(self, definition: Definition) -> Optional[str]:
-        """The dataset that is a jail's root."""
-        root = self.root(definition)
-        noted = self.seen.dataset_of(definition.name, definition.meta)
-        mounted = [mount.special for mount in self.seen.mounts if mount.node == root and mount.fstype == "zfs"]
-        return noted or (mounted[-1] if mounted else None)
 
     def stood(self, host: Host, definition: Definition, path: str) -> str:
         """Where the base is as a jail has it: a clone has the snapshot that it was made of."""
@@ -116,10 +102,10 @@ def look(host: Host, storage_path: str, dataset: Optional[str], names: Optional[
     if tops:
         found.datasets = ask.datasets(host, tops, COLUMNS)
         found.bookmarks = frozenset(host.ask(["zfs", "list", "-H", "-t", "bookmark", "-r", "-o", "name", *tops]).out.split())
-    plain = sorted({found.root(one) for one in wanted if found.dataset(one) is None and host.isdir(found.root(one))})
+    plain = sorted({one.root for one in wanted if found.dataset(one) is None and host.isdir(one.root)})
     if plain:
         found.free, found.sizes = _free(host, plain), _sizes(host, plain)
-    found.kept = frozenset(root for root in map(found.root, wanted) if root and host.isdir(beside(root, "before")))
+    found.kept = frozenset(root for root in [one.root for one in wanted] if root and host.isdir(beside(root, "before")))
     running = [jid for jid, _pid, _command in outputs.processes(host.run(["ps", "ax", "-o", "jid,pid,command"]).out)]
     found.busy = frozenset(str(jid) for jid in running)
     return found

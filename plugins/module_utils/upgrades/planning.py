@@ -161,7 +161,7 @@ class Planner:
 
     def _backward(self, wish: Wish, definition: Definition, old: Side, new: Side, noted: Mapping[str, Any]) -> Subject:
         running = self.sight.seen.running.get(wish.name)
-        keep = Keep.read(self.sight.root(definition), noted.get("keep"))
+        keep = Keep.read(definition.root, noted.get("keep"))
         cut = noted if noted.get("phase") not in (DONE, UNWELL) else None
         keep = keep if self.judge.is_kept(keep) or (cut is not None and keep.wanted and cut.get("phase") == BACK) else replace(keep, wanted=False, datasets=())
         return Subject(

@@ -113,7 +113,7 @@ class Subject:
     @property
     def root(self) -> str:
         """Where its root is."""
-        return str(self.before.meta.get("path") or (self.before.params.get("path") or [""])[-1])
+        return self.before.root
 
     def noted(self, phase: str, at: int, **more: Any) -> Dict[str, Any]:
         """What the mark is to say."""

@@ -84,7 +84,7 @@ class Root(Always):
         scene, old, name = change.scene, change.old, change.jail.name
         if old is None:
             return []
-        path = str(old.meta.get("path") or (old.params.get("path") or [""])[-1])
+        path = old.root
         mounts = _leaving_mounts(scene, name, path, old)
         _refuse_inner(scene, name, path)
         if old.meta.get("root") == "existing":
