@@ -116,6 +116,32 @@ def test_a_change_of_networks_waits_for_a_restart(net: Machine) -> None:
     assert net.jails([member(net, networks=both, restart="if_needed")])["steps"] == []
 
 
+def test_a_bridge_that_was_made_anew_has_its_jails_again(net: Machine) -> None:
+    bridge = networks(net, LAN)["networks"]["cblan"]["device"]
+    inner = net.jails([member(net)])["jails"]["cbweb"]["networks"][0]["interface"]
+    outer = inner[:-1] + "a"
+    net.run("ifconfig", bridge, "destroy")  # so does 'service netif restart', and makes it again
+    assert any("reaches nobody in network cblan" in one for one in net.jails([member(net)])["warnings"])
+    networks(net, LAN)
+    drift = next(one for one in net.module("jail_info", **net.storage)["jails"] if one["name"] == "cbweb")["drift"]
+    assert [one["parameter"] for one in drift] == ["networks"]
+    asked = [f"cbweb: let {outer} into {bridge} again"]
+    assert net.jails([member(net)], check=True)["steps"] == net.jails([member(net)])["steps"] == asked
+    assert f"member: {outer} " in net.run("ifconfig", bridge) and net.jails([member(net)])["steps"] == []
+
+
+def test_an_interface_that_is_gone_comes_with_a_restart(net: Machine) -> None:
+    networks(net, LAN)
+    inner = net.jails([member(net)])["jails"]["cbweb"]["networks"][0]["interface"]
+    net.run("ifconfig", inner[:-1] + "a", "destroy")
+    assert "networks" in net.jails([member(net)])["jails"]["cbweb"]["restart_waits"]
+    again = net.jails([member(net)])
+    assert again["steps"] == [] and "networks" in again["jails"]["cbweb"]["restart_waits"]
+    net.jails([member(net, restart="if_needed")])
+    assert "10.99.7.20" in net.run("ifconfig", "-j", "cbweb", inner, "inet") or not net.real
+    assert net.jails([member(net)])["steps"] == [] and net.jails([member(net)])["jails"]["cbweb"]["restart_waits"] == []
+
+
 def test_a_failed_start_leaves_no_interface(net: Machine) -> None:
     networks(net, LAN)
     with pytest.raises(Failed, match="did not start"):

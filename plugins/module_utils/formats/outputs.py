@@ -75,11 +75,12 @@ class Held:
 
 @dataclass(frozen=True)
 class Interface:
-    """An interface and its addresses."""
+    """An interface and its addresses; of a bridge its members too."""
 
     name: str
     addresses: Tuple[Held, ...] = ()
     groups: Tuple[str, ...] = ()
+    members: Tuple[str, ...] = ()
 
 
 def interfaces(text: str) -> Dict[str, Interface]:
@@ -87,19 +88,22 @@ def interfaces(text: str) -> Dict[str, Interface]:
     found: Dict[str, Interface] = {}
     name = ""
     held: List[Held] = []
+    members: List[str] = []
     groups: Tuple[str, ...] = ()
     for line in [*lines(text), "end: flags="]:
         head = re.match(r"(\S+): flags=", line)
         if head:
             if name:
-                found[name] = Interface(name, tuple(held), groups)
-            name, held, groups = head.group(1), [], ()
+                found[name] = Interface(name, tuple(held), groups, tuple(members))
+            name, held, groups, members = head.group(1), [], (), []
             continue
         address = re.match(r"\s+inet6? ([0-9a-fA-F:.]+)(?:%\S+?)?/(\d+)", line)
         if address:
             held.append(Held(address.group(1), int(address.group(2))))
         elif line.strip().startswith("groups:"):
             groups = tuple(line.split()[1:])
+        elif line.startswith("\tmember: "):
+            members.append(line.split()[1])
     return found
 
 

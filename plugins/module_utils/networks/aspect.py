@@ -146,7 +146,9 @@ class Networks(Aspect):
     def weigh(self, change: Change) -> Iterable[str]:
         """A running jail keeps the interfaces that it was started with."""
         if change.wanted is not None and change.old is not None:
-            if change.wanted.meta.get("networks") != change.old.meta.get("networks"):
+            had = joins.joins_of(change.old.meta)
+            lost = any(one.outer not in change.scene.seen.interfaces for one in had)
+            if lost or change.wanted.meta.get("networks") != change.old.meta.get("networks"):
                 yield self.name
 
     def kept(self, waits: Sequence[str]) -> Sequence[str]:
@@ -167,6 +169,20 @@ class Networks(Aspect):
                 )
         return []
 
+    def alter(self, change: Change) -> List[Step]:
+        """Let it in again where a bridge was made anew under it, such as by a restart of rc.d/netif."""
+        if self.name in change.waits or change.old is None:
+            return []
+        seen, steps = change.scene.seen.interfaces, []
+        for member in joins.joins_of(change.old.meta):
+            if member.bridge not in seen:
+                change.scene.warnings.append(
+                    f"jail {change.jail.name} reaches nobody in network {member.network}: {member.bridge} is not there. jail_networks makes it"
+                )
+            elif member.outer not in seen[member.bridge].members:
+                steps.append(_rejoin(member))
+        return steps
+
     def remove(self, change: Change) -> List[Step]:
         """What a failed stop left of its pairs."""
         had = joins.joins_of(change.old.meta if change.old is not None else {})
@@ -181,10 +197,11 @@ class Networks(Aspect):
         return [Step(f"destroy {', '.join(sorted(there))}, left of it", do)]
 
     def report(self, seen: Observed, name: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Its memberships; a running jail has its end of each pair, and the host the other."""
+        """Its memberships; a running jail has its end of each pair, and its bridge the other."""
         made = joins.joins_of(facts)
-        lost = [one.outer for one in made if name in seen.running and one.outer not in seen.interfaces and not facts.get("waits")]
-        drift = [{"parameter": "networks", "file": [outer], "kernel": []} for outer in lost]
+        asked = made if name in seen.running and not facts.get("waits") else []
+        lost = [one for one in asked if one.bridge not in seen.interfaces or one.outer not in seen.interfaces[one.bridge].members]
+        drift = [{"parameter": "networks", "file": [one.outer], "kernel": []} for one in lost]
         return {"networks": [{"name": one.network, **_told(one)} for one in made], **({"drift": drift} if drift else {})} if made else {}
 
     def report_host(self, seen: Observed) -> Mapping[str, Any]:
@@ -207,6 +224,17 @@ class Networks(Aspect):
         """Which interfaces and addresses it has."""
         made = joins.joins_of(change.wanted.meta if change.wanted is not None else {})
         return {"networks": [{"name": one.network, **_told(one)} for one in made]} if made else {}
+
+
+def _rejoin(member: Join) -> Step:
+    def do(host: Host) -> None:
+        private = ["private", member.outer] if member.private else []
+        host.run(["ifconfig", member.bridge, "addm", member.outer, *private])
+
+    def undo(host: Host) -> None:
+        host.run(["ifconfig", member.bridge, "deletem", member.outer])
+
+    return Step(f"let {member.outer} into {member.bridge} again", do, undo)
 
 
 def _told(one: Join) -> Dict[str, str]:
