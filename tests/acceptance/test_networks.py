@@ -364,6 +364,36 @@ def test_enabling_pf_locks_nobody_out(net: Machine, monkeypatch: pytest.MonkeyPa
     net.write("/etc/rc.conf", (net.read("/etc/rc.conf") or "").replace('pf_enable="YES"\n', ""))
 
 
+def test_the_file_of_rules_that_the_host_names_is_the_one_that_calls_ours(net: Machine) -> None:
+    """And no other is loaded in its place: that would let everybody in."""
+    own, flags, loaded = "/etc/cb.pf.conf", ["-D", "cbinner=lo0"], "block drop in quick on cbno proto tcp"
+    net.write(own, f"set skip on $cbinner\n{loaded}\npass all\n")
+    net.write("/etc/rc.conf.local", f'pf_rules="{own}"\npf_enable="NO"\npf_flags="{" ".join(flags)}"\n')
+    there = net.read("/etc/pf.conf")
+    net.run("pfctl", "-q", *flags, "-f", own)
+    net.run("pfctl", "-q", "-e")
+    try:
+        assert any(f"{own} does not call" in one for one in networks(net, LAN)["warnings"])
+        networks(net, LAN, manage=True)
+        assert networks(net, LAN, manage=True)["steps"] == []
+        assert loaded in net.run("pfctl", "-s", "rules") and net.read("/etc/pf.conf") == there
+        assert 'anchor "cellblock/*"' in net.run("pfctl", "-s", "rules") and 'nat-anchor "cellblock/*"' in (net.read(own) or "")
+        assert 'pf_enable="YES"' in (net.read("/etc/rc.conf.local") or ""), "where it counts"
+        net.run("mv", own, f"{own}.away")
+        with pytest.raises(Failed, match="would be lost"):
+            networks(net, LAN, manage=True)
+        net.write("/etc/rc.conf.local", 'pf_enable="$(echo NO)"\n')
+        net.write("/etc/pf.conf", "pass\n")
+        with pytest.raises(Failed, match="built by a shell"):
+            networks(net, LAN, manage=True)
+    finally:
+        net.ask("pfctl", "-q", "-d")
+        net.ask("pfctl", "-q", "-f", "/dev/null")
+        net.ask("rm", "-f", f"{own}.away", own, "/etc/rc.conf.local", *([] if there else ["/etc/pf.conf"]))
+        if there:
+            net.write("/etc/pf.conf", there)
+
+
 def test_a_firewall_inside_is_checked_and_runs(net: Machine) -> None:
     networks(net, LAN)
     first = member(net, firewall={"pf": "set skip on lo\npass\n"})

@@ -22,6 +22,7 @@ class Firewall:
 
     :param running: whether pf is enabled; None where it is not loaded.
     :param uncalled: the lines that the main ruleset lacks.
+    :param ruled: whether pf has rules besides those lines.
     :param digests: of the anchors of ours, by anchor.
     :param pipes: the rates of pipes.
     :param files: those of ours, by path.
@@ -39,6 +40,7 @@ class Firewall:
     kind: str = "pf"
     digest: str = ""
     one_pass: bool = False
+    ruled: bool = False
 
 
 def observe(host: Host, kind: str = "pf", listening: bool = False) -> Firewall:
@@ -62,15 +64,15 @@ def observe(host: Host, kind: str = "pf", listening: bool = False) -> Firewall:
 
 def _pf(host: Host) -> Firewall:
     running: Optional[bool] = None
-    uncalled: Sequence[str] = (*pf.TRANSLATION, *pf.FILTER)
+    listed = ""
     digests: Mapping[str, str] = {}
     status = host.ask(["pfctl", "-s", "info"])
     if status.rc == 0:
         running = "Status: Enabled" in status.out
-        uncalled = pf.missing(host.ask(["pfctl", "-s", "nat"]).out + host.ask(["pfctl", "-s", "rules"]).out)
+        listed = host.ask(["pfctl", "-s", "nat"]).out + host.ask(["pfctl", "-s", "rules"]).out
         digests = pf.loaded(_anchors(host))
     pipes = dummynet.listed(host.ask(["dnctl", "pipe", "list"]).out)
-    return Firewall(running, uncalled, digests, pipes)
+    return Firewall(running, pf.missing(listed), digests, pipes, ruled=bool(pf.others(listed)))
 
 
 def _anchors(host: Host) -> str:

@@ -12,7 +12,7 @@ from typing import Dict, List, Mapping, Optional, Sequence
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan, Step, write_step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Refused
-from ansible_collections.cellblock.jails.plugins.module_utils.formats import loader_conf, rc_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.formats import loader_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.networks import guard, ipfw
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.firewall import Firewall
 
@@ -111,8 +111,9 @@ def steps(
 
 
 def _tell(found: Firewall, seen: guard.Guard, plan: Plan) -> None:
-    if ipfw.SCRIPT not in rc_conf.values(seen.rc_text).get("firewall_coscripts", "").split():
-        plan.warnings.append(f"firewall_coscripts in {guard.RC_CONF} lacks {ipfw.SCRIPT}: no rule of ours comes back at boot; manage: true writes it")
+    if not _called(seen):
+        where = seen.variables.setter("firewall_coscripts")
+        plan.warnings.append(f"firewall_coscripts in {where} lacks {ipfw.SCRIPT}: no rule of ours comes back at boot; manage: true writes it")
     if not found.running:
         plan.warnings.append("ipfw is not running: nothing is translated, limited or let in by it; manage: true enables it")
 
@@ -130,31 +131,22 @@ def write_script(found: Firewall) -> List[Step]:
 
 def _drop_script(found: Firewall, seen: guard.Guard) -> List[Step]:
     """Nothing is left to load, and nobody calls it."""
-    called = ipfw.SCRIPT in rc_conf.values(seen.rc_text).get("firewall_coscripts", "").split()
-    return [] if called else write_step(ipfw.SCRIPT, found.files.get(ipfw.SCRIPT), None)
+    return [] if _called(seen) else write_step(ipfw.SCRIPT, found.files.get(ipfw.SCRIPT), None)
+
+
+def _called(seen: guard.Guard) -> bool:
+    return ipfw.SCRIPT in seen.variables.values.get("firewall_coscripts", "").split()
 
 
 def _configure(seen: guard.Guard) -> List[Step]:
     """rc.conf: our script after the host's own; where the host has no rules of its own, they let all pass."""
-    found = rc_conf.values(seen.rc_text)
-    changes: Dict[str, Optional[str]] = {}
-    scripts = found.get("firewall_coscripts", "").split()
-    if ipfw.SCRIPT not in scripts:
-        changes["firewall_coscripts"] = " ".join([*scripts, ipfw.SCRIPT])
+    found = seen.variables.values
+    changes: Dict[str, str] = {}
+    if not _called(seen):
+        changes["firewall_coscripts"] = " ".join([*found.get("firewall_coscripts", "").split(), ipfw.SCRIPT])
     if found.get("firewall_type", "UNKNOWN").upper() == "UNKNOWN" and found.get("firewall_script", "/etc/rc.firewall") == "/etc/rc.firewall":
         changes["firewall_type"] = "open"
-    if not changes:
-        return []
-
-    def put(host: Host, values: Mapping[str, Optional[str]]) -> None:
-        host.write(guard.RC_CONF, rc_conf.edit(host.read(guard.RC_CONF) or "", values))
-
-    before = {name: found.get(name) for name in changes}
-    shown = "".join(f"{name}={value}\n" for name, value in changes.items())
-    return [Step(
-        f"set {', '.join(changes)} in {guard.RC_CONF}", lambda host: put(host, changes), lambda host: put(host, before),
-        f"{guard.RC_CONF}, firewall", "".join(f"{name}={value}\n" for name, value in before.items() if value is not None), shown,
-    )]
+    return guard.set_variables(seen, changes)
 
 
 def _accept(text: Optional[str]) -> List[Step]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.model import Network
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.traffic import Bandwidth, Port
@@ -225,8 +225,17 @@ def _limits(subject: Subject, bandwidth: Bandwidth) -> Tuple[List[str], List[str
 
 def missing(text: str, lines: Sequence[str] = (*TRANSLATION, *FILTER)) -> List[str]:
     """The lines that call our anchors and are not in a pf.conf, or in what pfctl lists of it."""
-    there = {re.sub(r"\s+all$", "", re.sub(r"\s+", " ", line.strip())) for line in text.splitlines()}
+    there = _rules(text)
     return [line for line in lines if line not in there]
+
+
+def others(text: str) -> Set[str]:
+    """What pfctl lists besides the lines that call our anchors."""
+    return _rules(text) - {*TRANSLATION, *FILTER, ""}
+
+
+def _rules(text: str) -> Set[str]:
+    return {re.sub(r"\s+all$", "", re.sub(r"\s+", " ", line.strip())) for line in text.splitlines()}
 
 
 def with_calls(text: str) -> str:

@@ -111,9 +111,9 @@ def observe(host: Host, request: Request) -> Seen:
     seen.users = users
     if any(network.nat and not network.via for network in request.networks):
         seen.way_out = host.ask(["route", "-n", "get", "default"]).out.partition("interface: ")[2].split("\n")[0].strip()
-    seen.pf_conf, seen.loader_conf, seen.script = host.read(pf.CONF), host.read(ipfw_host.LOADER_CONF), host.read(pf.SCRIPT)
-    seen.firewall = firewall.observe(host, request.firewall or firewall_of(networks_of(seen.rc_text), seen.rc_text))
-    seen.guard = guard.observe(host)
+    kind = request.firewall or firewall_of(networks_of(seen.rc_text), seen.rc_text)
+    seen.firewall, seen.guard = firewall.observe(host, kind), guard.observe(host, kind)
+    seen.pf_conf, seen.loader_conf, seen.script = host.read(seen.guard.conf), host.read(ipfw_host.LOADER_CONF), host.read(pf.SCRIPT)
     return seen
 
 

@@ -81,7 +81,7 @@ class Rules(Aspect):
             scene.warnings.append(f"{found.kind} is loaded but not enabled: no port is open and no bandwidth is limited until it is")
         if found.uncalled and found.kind == "pf":
             scene.warnings.append(
-                f"{pf.CONF} as it is loaded does not call the anchors of jails, their rules do nothing. It lacks: {'; '.join(found.uncalled)}"
+                f"pf.conf as it is loaded does not call the anchors of jails, their rules do nothing. It lacks: {'; '.join(found.uncalled)}"
             )
 
     def define(self, scene: Scene, jail: Jail, old: Optional[Definition], draft: Draft) -> None:

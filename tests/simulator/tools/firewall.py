@@ -20,8 +20,11 @@ def _pf(host: SimulatedHost) -> Dict[str, Any]:
     return found
 
 
-def _rules(host: SimulatedHost, path: str, stdin: str) -> List[str]:
-    """The rules of a text; pfctl(8) refuses the whole for one bad line, or for a filter rule before a translation."""
+def _rules(host: SimulatedHost, path: str, stdin: str, macros: List[str]) -> List[str]:
+    """The rules of a text; pfctl(8) refuses the whole for one bad line, or for a filter rule before a translation.
+
+    :param macros: those of the command line.
+    """
     if path == "-":
         text, shown = stdin, "stdin"
     else:
@@ -35,6 +38,9 @@ def _rules(host: SimulatedHost, path: str, stdin: str) -> List[str]:
         rule = line.strip()
         if not rule or rule.startswith("#"):
             continue
+        unknown = [name for name in re.findall(r"\$(\w+)", rule) if name not in [one.partition("=")[0] for one in macros]]
+        if unknown:
+            raise Refusal(f"{shown}:{number}: macro '{unknown[0]}' not defined\npfctl: Syntax error in config file: pf rules not loaded")
         translating = rule.startswith(TRANSLATION)
         if not rule.startswith(WORDS) or (translating and filtering):
             said = "syntax error" if not translating else "Rules must be in order: options, ethernet, normalization, queueing, translation, filtering"
@@ -59,7 +65,7 @@ def pfctl(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     if "s" in options:
         return 0, _listed(pf, anchor, options["s"][0]), ""
     if "f" in options:
-        rules = _rules(host, options["f"][0], stdin)
+        rules = _rules(host, options["f"][0], stdin, options.get("D", []))
         if "n" in options:
             return 0, "", ""
         if not anchor:
@@ -82,7 +88,7 @@ def _options(args: List[str]) -> Dict[str, List[str]]:
     while words:
         word = words.pop(0)
         for place, letter in enumerate(word[1:], 1):
-            if letter in "afks":
+            if letter in "aDfks":
                 found.setdefault(letter, []).append(word[place + 1:] or words.pop(0))
                 break
             found.setdefault(letter, [])
@@ -200,7 +206,7 @@ def boot(host: SimulatedHost, variables: Mapping[str, str]) -> None:
         host.run(["service", "ipfw", "start"])
     if variables.get("pf_enable") == "YES":
         host.run(["kldload", "-n", "pf"])
-        host.run(["pfctl", "-f", "/etc/pf.conf"])
+        host.run(["pfctl", *variables.get("pf_flags", "").split(), "-f", variables.get("pf_rules", "/etc/pf.conf")])
         host.run(["pfctl", "-e"])
         script = host.real("/usr/local/etc/rc.d/cellblock_networks")
         anchors = host.real("/usr/local/etc/cellblock")

@@ -11,7 +11,7 @@ from typing import Any, Dict
 import pytest
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import boot_files, drift, next_boot, params
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import boot_files, drift, next_boot, params, rc_variables
 from ansible_collections.cellblock.jails.tests.unit.captures import captures
 
 CASES = {case["name"]: case for case in captures("boot-cases")}
@@ -68,9 +68,10 @@ def test_what_a_shell_builds_is_asked_of_the_shell(tmp_path: Path, name: str) ->
         # As FreeBSD's, but for where the files are.
         "rc.subr": f'load_rc_config() {{ . {etc}/rc.conf; }}\n',
     })
-    asked = boot_files.ASK.replace(" /etc/", f" {etc}/")
+    ask = rc_variables.ASK % "jail"
+    asked = ask.replace(" /etc/", f" {etc}/")
     real = host._runner
-    host._runner = lambda argv, stdin, env, timeout: real([asked if word == boot_files.ASK else word for word in argv], stdin, env, timeout)
+    host._runner = lambda argv, stdin, env, timeout: real([asked if word == ask else word for word in argv], stdin, env, timeout)
     variables = boot_files.load(host)
     assert next_boot.predict(variables.values, boot_files.look(host, variables, {})).order == wanted
     assert (variables.place("jail_list") is not None) == (name == "an exported list")
