@@ -307,3 +307,66 @@ def test_a_base_with_jails_is_not_removed(machine: Machine) -> None:
     with pytest.raises(Failed, match="cbweb"):
         machine.module("basejail", name=BASE, state="absent", **machine.storage)
     assert "cbweb" in machine.running()
+
+
+QUIET: Dict[str, Any] = {"exec": {"start": "/usr/bin/true", "stop": "/usr/bin/true"}}
+OTHERS = {
+    "in /etc/jail.conf, by a variable": ("/etc/jail.conf", '$top = "{path}/srv";\npath = "$top/$name";\nother {{ persist; }}\n'),
+    "in a file of its own, by a variable": ("/etc/jail.conf.d/other.conf", 'other {{ path = "{path}/srv/$name"; persist; }}\n'),
+    "in rc.conf": ("/etc/rc.conf.local", 'jail_other_rootdir="{path}/srv/other"\njail_other_hostname="other"\n'),
+}
+
+
+@pytest.mark.parametrize("how", OTHERS)
+def test_a_root_stays_while_somebodys_jail_stands_in_it(machine: Machine, how: str) -> None:
+    place, text = OTHERS[how]
+    jail = machine.web(root="thick", state="stopped", **QUIET)
+    machine.jails([jail])
+    machine.write(machine.path("srv/other/etc/precious"), "data")
+    before = machine.read(place)
+    machine.write(place, text.format(path=machine.path("").rstrip("/")))
+    with pytest.raises(Failed, match="srv/other"):
+        machine.jails([], prune=True)
+    assert machine.read(machine.path("srv/other/etc/precious")) == "data"
+    machine.run("rm", place)
+    if before is not None:
+        machine.write(place, before)
+    machine.jails([], prune=True)
+
+
+@pytest.mark.storage("ufs")
+def test_what_is_mounted_over_a_root_stays(machine: Machine) -> None:
+    machine.jails([machine.web(root="thick", state="stopped", **QUIET)])
+    machine.write(f"{machine.place}/theirs/data", "x")
+    machine.run("mount", "-t", "nullfs", f"{machine.place}/theirs", machine.path("").rstrip("/"))
+    with pytest.raises(Failed, match="something foreign is mounted there"):
+        machine.jails([], prune=True)
+    assert machine.read(f"{machine.place}/theirs/data") == "x"
+    machine.run("umount", machine.path("").rstrip("/"))
+    machine.jails([], prune=True)
+    machine.run("rm", "-r", f"{machine.place}/theirs")
+
+
+@pytest.mark.storage("ufs")
+def test_a_link_in_the_place_of_a_root_is_refused_and_stays(machine: Machine) -> None:
+    machine.write(f"{machine.place}/elsewhere/precious", "x")
+    machine.link(f"{machine.place}/elsewhere", machine.path("").rstrip("/"))
+    for root in ({}, {"root": "existing", "base": None}):
+        with pytest.raises(Failed, match="is a link"):
+            machine.jails([machine.web(**QUIET, **root)])
+    assert machine.read(machine.path("precious")) == "x"
+    machine.run("rm", machine.path("").rstrip("/"))
+    machine.run("rm", "-r", f"{machine.place}/elsewhere")
+
+
+def test_a_root_stays_while_another_jail_uses_what_is_in_it(machine: Machine) -> None:
+    shared = {"src": machine.path("var/log", "cbdb"), "dest": "/mnt", "opts": "ro"}
+    database, thin = machine.db(root="thick", **QUIET), {"name": "cbthin", "base": machine.path("", "cbdb").rstrip("/"), "vnet": True, **QUIET}
+    web = machine.web(mounts=[shared], **QUIET)
+    machine.jails([database])
+    machine.jails([database, web, {**thin, "state": "stopped"}])
+    with pytest.raises(Failed, match="cbthin is a thin jail of"):
+        machine.jails([web, {**thin, "state": "stopped"}], prune=True)
+    with pytest.raises(Failed, match="cbdb/var/log is mounted at"):
+        machine.jails([web], prune=True)
+    machine.jails([], prune=True)

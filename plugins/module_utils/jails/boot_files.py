@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Collection, Dict, List, Mapping, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, FormatError, HostError
@@ -16,6 +16,9 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails import next_
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.rc_variables import RC_CONF as RC_CONF
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.rc_variables import Variables as Variables
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.rc_variables import load as load
+
+# A root that is written out; what variables make up needs the whole reader.
+PATH = re.compile(r"(?m)^[^#\n]*?\bpath\s*=\s*[\"']?(/[^\"';\n]+)")
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,25 @@ def look(host: Host, variables: Variables, read: Mapping[str, str]) -> Snapshot:
         except (FormatError, HostError):
             pass  # jail(8) says so itself
     return Snapshot(recorder.texts)
+
+
+def roots(files: Snapshot, ours: Collection[str]) -> Dict[str, str]:
+    """The roots of the jails that others' files define, each with the jail's name, or with its file's.
+
+    :param ours: the files of ours, whose marks say where roots are.
+    """
+    found: Dict[str, str] = {}
+    for place, text in files.texts.items():
+        if place in ours or place.startswith("/etc/fstab.") or "path" not in text:
+            continue
+        plain = [] if "$" in text else PATH.findall(text)
+        found.update((path.rstrip("/ "), place.rpartition("/")[2][:-5]) for path in plain)
+        try:
+            for jail in () if plain else files.jails(place):
+                found.update((path.rstrip("/"), jail["name"]) for path in jail["params"].get("path", ())[-1:])
+        except CellblockError:
+            pass  # jail(8) says so itself
+    return found
 
 
 def whole_conf(variables: Variables) -> str:

@@ -53,9 +53,12 @@ def _needs(scene: Scene, jail: Jail) -> Tuple[str, ...]:
 
 
 def _goes_before(scene: Scene, other: Jail, jail: Jail) -> bool:
-    """Whether another jail leaves before one: it is its child, stands in its root, or depends on it."""
+    """Whether another jail leaves before one: it is its child, stands in its root, uses what is there, or depends on it."""
     if other.state != "absent" or other.name == jail.name:
         return False
     mark, path = scene.marks.get(other.name, {}), str(scene.marks.get(jail.name, {}).get("path"))
     inside = str(mark.get("path")).startswith(f"{path}/")
-    return other.name.startswith(f"{jail.name}.") or inside or jail.name in mark.get("depend", ())
+    made = scene.seen.definition(other.name)
+    sources = [line.split()[0] for line in (made.params.get("mount", ()) if made is not None else ())]
+    uses = any(f"{source}/".startswith(f"{path}/") for source in (*sources, mark.get("base")))
+    return other.name.startswith(f"{jail.name}.") or inside or uses or jail.name in mark.get("depend", ())

@@ -174,6 +174,7 @@ def _read_whole_conf(seen: Observed) -> None:
         return
     try:
         for jail in seen.boot_files.jails(seen.whole_conf):
+            seen.roots.update((path.rstrip("/"), jail["name"]) for path in jail["params"].get("path", ())[-1:])
             # What it includes from jail.conf.d is not defined by it.
             if jail["name"] not in seen.confs:
                 seen.foreign.setdefault(jail["name"], seen.whole_conf)
@@ -190,15 +191,18 @@ def _directory(host: Host, seen: Observed, path: str) -> bool:
     place = host.below(now)
     if host.isdir(now) if place is None else place[0].look(place[1], 0).kind == "directory":
         seen.directories.add(path)
+    elif place is None and host.lstat(now) is not None:
+        raise UnsafePath("is a link or a file, and no directory", path, "Give the path of the directory itself, or move it away")
     return path in seen.directories
 
 
 def _roots(seen: Observed, jails: Sequence[Jail]) -> Dict[str, str]:
     """The root of every jail that this host knows of, and its name."""
-    found: Dict[str, str] = {}
-    for name, text in seen.confs.items():
-        for path in re.findall(r"(?m)^[^#\n]*?\bpath\s*=\s*[\"']?(/[^\"';\n]+)", text):
-            found.setdefault(path.rstrip("/ "), name)
+    ours = {definition.conf_path(name) for name in seen.marks()}
+    found = {**boot_files.roots(seen.boot_files, ours), **seen.roots}
+    for key, value in seen.rc.items():
+        if key.startswith("jail_") and key.endswith("_rootdir"):
+            found[value.rstrip("/")] = key[5:-8]
     found.update((str(facts.get("path")), name) for name, facts in seen.marks().items())
     found.update((str(running.get("path")), name) for name, running in seen.running.items())
     found.update((jail.path, jail.name) for jail in jails if jail.path)

@@ -308,10 +308,11 @@ def destroy(
     :param storage_path: the directory that roots stand in.
     """
     where = f"jail {name}"
-    foreign = [mount for mount in seen.mounted_below(path) if mount.node not in own_mounts]
+    over = [mount for mount in seen.mounts if mount.node == path and (dataset is None or mount.special != dataset)]
+    foreign = [*(mount for mount in seen.mounted_below(path) if mount.node not in own_mounts), *over]
     if foreign:
         listed = ", ".join(f"{mount.node} ({mount.fstype} of {mount.special})" for mount in foreign)
-        raise Refused(f"something foreign is mounted inside: {listed}", where, "Unmount it first")
+        raise Refused(f"something foreign is mounted {'there' if over else 'inside'}: {listed}", where, "Unmount it first")
     if dataset is not None and dataset in (seen.datasets or {}):
         names = storage.doomed(
             seen.datasets or {}, dataset, lambda taken: snapshots or taken.startswith(OURS), where,

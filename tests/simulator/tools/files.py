@@ -31,7 +31,10 @@ def rm(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     err = ""
     flags = "".join(word[1:] for word in args if word.startswith("-") and word != "--")
     nodes = {one["node"] for one in host.state["mounts"]}
+    over = {one["node"]: one["special"] for one in host.state["mounts"] if one["special"].startswith("/")}
     for path in _plain(args):
+        if path in over and "r" in flags.lower():  # -x minds what is mounted below, not where it begins
+            err += "".join(_remove(host, f"{over[path]}/{name}", nodes) for name in sorted(os.listdir(host.real(over[path]))))
         if not os.path.lexists(host.real(path)):
             err += "" if "f" in flags else f"rm: {path}: No such file or directory\n"
         elif host.real(path).is_dir() and not host.real(path).is_symlink() and "r" not in flags.lower():

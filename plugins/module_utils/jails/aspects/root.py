@@ -87,6 +87,7 @@ class Root(Always):
         path = old.root
         mounts = _leaving_mounts(scene, name, path, old)
         _refuse_inner(scene, name, path)
+        _refuse_used(scene, name, path)
         if old.meta.get("root") == "existing":
             return []
         if name in scene.seen.unsafe:
@@ -172,3 +173,19 @@ def _refuse_inner(scene: Scene, name: str, path: str) -> None:
     ]
     if inner:
         raise Refused(f"the roots of other jails stand in {path}: {', '.join(inner)}", f"jail {name}", "Remove or move them first")
+
+
+def _refuse_used(scene: Scene, name: str, path: str) -> None:
+    """Others may see a part of it through a mount, or be made of it."""
+    leaving = {jail.name for jail in scene.jails if jail.state == "absent"}
+    going = [scene.seen.definition(other) for other in leaving]
+    points = {point for one in going if one is not None for point in runtime.mount_points(one)}
+    used = [
+        f"{mount.special} is mounted at {mount.node}" for mount in scene.seen.mounts
+        if f"{mount.special}/".startswith(f"{path}/") and not mount.node.startswith(f"{path}/") and mount.node not in points
+    ]
+    for other, facts in sorted(scene.marks.items()):
+        if other not in leaving and facts.get("root") == "thin" and f"{facts.get('base')}/".startswith(f"{path}/"):
+            used.append(f"jail {other} is a thin jail of {facts['base']}")
+    if used:
+        raise Refused(f"others use what is in {path}: {', '.join(used)}", f"jail {name}", "Remove or change them first")
