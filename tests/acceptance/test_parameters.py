@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Dict
 
 import pytest
 
-from .machine import Failed, Machine
+from .machine import Failed, Machine, Simulated
 from .test_jails import IDLE
 
 ALLOWED = (
@@ -31,6 +32,8 @@ KINDS: Dict[str, Dict[str, Any]] = {
     "no addresses": {"ip4": "none", "ip6": "none"},
     "meta": {"params": {"meta": {"a": "b", "owner": "x y"}, "env.FOO": "bar"}},
 }
+# Which of them FreeBSD has since when.
+NEWER = {"allow": 1500000, "meta": 1500000}
 # What the variables of rc.conf have no words for.
 UNSAYABLE = ("all addresses", "no addresses", "meta")
 
@@ -43,6 +46,10 @@ def test_a_parameter_holds_and_goes(machine: Machine, style: str, kind: str) -> 
         with pytest.raises(Failed, match="Use boot_style: jail_conf"):
             machine.jails(declared)
         return
+    if kind in NEWER and int(machine.run("sysctl", "-n", "kern.osreldate")) < NEWER[kind]:
+        with pytest.raises(Failed, match="the kernel of this host does not know it|is in FreeBSD 15.0 and later"):
+            machine.jails(declared)
+        return
     machine.jails(declared)
     assert machine.jails(declared)["steps"] == []
     told = machine.module("jail_info", **machine.storage)["jails"]
@@ -52,6 +59,17 @@ def test_a_parameter_holds_and_goes(machine: Machine, style: str, kind: str) -> 
     assert machine.jails(plain)["steps"] == []
     assert machine.jails([{**plain[0], "state": "restarted"}])["changed"]
     assert machine.jails(plain)["steps"] == []
+
+
+def test_what_no_release_tells_is_asked_of_the_kernel(tmp_path: Path) -> None:
+    """FreeBSD 14.0: its kernel lacks what later ones of its branch and its modules bring."""
+    machine = Simulated(tmp_path / "host", "ufs")
+    machine.sim.state["absent"] = ["allow.routing"]
+    machine.jails([machine.web(root="empty", base=None, params={"allow.mlock": True})])
+    for check in (True, False):
+        with pytest.raises(Failed, match="cbweb, allow.routing: the kernel of this host does not know it"):
+            machine.jails([machine.web(root="empty", base=None, params={"allow.norouting": True})], check=check)
+    machine.jails([machine.web(root="empty", base=None, params={"allow.routing": True})], check=True, assume={"fibs": True})
 
 
 def test_a_public_first_address_that_becomes_the_localhost_is_told(machine: Machine) -> None:

@@ -174,6 +174,12 @@ def since_problem(name: str, osreldate: int) -> Optional[str]:
     return f"{param.name} is in FreeBSD {_release(param.since)} and later, this host runs {_release(osreldate)}"
 
 
+def unsure(name: str) -> bool:
+    """Whether the release does not say if a kernel has a parameter: it came within a branch, or with a kernel module."""
+    param = PARAMS.get(name)
+    return param is not None and param.kernel and 1303000 <= param.since < 1500000 and not name.startswith("allow.mount.")
+
+
 def default(name: str, others: Mapping[str, List[str]]) -> Optional[List[str]]:
     """The value that puts a running jail's parameter back to a new jail's; None when there is none.
 

@@ -57,7 +57,7 @@ def _why(host: Host, definition: Definition, result: Result) -> Optional[str]:
         if said and param != "exec.start":
             return (
                 f"{param} {said[0]}; it runs on the host, and what it said is above, not in the jail's log. Try it by hand as root; "
-                "jail(8) sets JNAME, JID and JPATH for it"
+                "jail(8) of FreeBSD 15 sets JNAME, JID and JPATH for it"
             )
         missing = re.search(r"exec (\S+): No such file or directory", result.err)
         if said and missing:

@@ -5,13 +5,16 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List
+from typing import Dict, Iterable, List, Sequence
 
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import drift, params, runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.addresses import ADDRESSES, NETWORK
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, texts
 
 
@@ -25,6 +28,12 @@ class Parameters(Always):
         "exec.jail_user", "exec.system_jail_user", "exec.fib", "exec.consolelog", "zfs.dataset",
     )
 
+    def observe(self, host: Host, seen: Observed, jails: Sequence[Jail]) -> None:
+        """Which the kernel knows, where one is declared that not every kernel of its release does."""
+        if any(params.unsure(name) for jail in jails for name in jail.params):
+            known = host.run(["sysctl", "-N", "security.jail.param"]).out.split()
+            seen.own[self.name] = frozenset(line.partition("security.jail.param.")[2].rstrip(".") for line in known)
+
     def check(self, change: Change) -> None:
         """The host must know them."""
         scene, where = change.scene, f"jail {change.jail.name}"
@@ -32,10 +41,14 @@ class Parameters(Always):
         fib, fibs = found.get("exec.fib"), scene.seen.sysctl.get("net.fibs", "")
         if fib and fibs.isdigit() and int(fib[-1]) >= int(fibs) and not scene.request.assume.get("fibs"):
             raise InputError(f"fib {fib[-1]} does not exist, net.fibs is {fibs}", where, "Raise net.fibs with host_prepare")
+        known = None if scene.request.assume else scene.seen.own.get(self.name)
         for name in found:
             problem = params.since_problem(name, scene.seen.osreldate)
             if problem:
                 raise InputError(problem, f"{where}, {name}", "Drop the parameter, or upgrade the host")
+            if known is not None and params.unsure(name) and name not in known:
+                fix = "Drop the parameter, load the kernel module that brings it, or upgrade the host"
+                raise InputError("the kernel of this host does not know it", f"{where}, {name}", fix)
 
     def weigh(self, change: Change) -> Iterable[str]:
         """What the kernel holds otherwise, and changes in no running jail."""
