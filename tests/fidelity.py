@@ -32,7 +32,7 @@ from ansible_collections.cellblock.jails.tests.simulator import replay
 from ansible_collections.cellblock.jails.tests.simulator.assumptions import ASSUMPTIONS, Assumption
 from ansible_collections.cellblock.jails.tests.simulator.compare import Answer, differences, normal_answer
 from ansible_collections.cellblock.jails.tests.simulator.core import KERNEL
-from ansible_collections.cellblock.jails.tests.simulator.sides import Names, Real, Side, Simulated, take
+from ansible_collections.cellblock.jails.tests.simulator.sides import Names, Real, Simulated, take
 
 HOME = "/var/tmp/cellblock-fidelity"
 NOTE = f"{HOME}/note.json"
@@ -41,10 +41,12 @@ NAMES = {"t1", "v1", "noip", "bad", "1a", "12", "a", "a b", "x1", "x2", "dead", 
 ADDRESSES = [f"127.0.1.{last}" for last in (1, 2, 3, 4, 5, 7, 9)] + ["127.0.5.5", "fd00::7", "fd00::8"]
 RULESET = "100"
 SYSCTLS = (
-    "kern.racct.enable", "kern.features.vimage", "net.fibs", "security.jail.jail_max_af_ips", "security.jail.meta_maxbufsize",
+    "kern.osreldate", "kern.racct.enable", "kern.features.vimage", "net.fibs", "security.jail.jail_max_af_ips",
+    "security.jail.meta_maxbufsize",
 )
 # Modules that the commands load, each before what it needs.
 MODULES = ("if_epair", "if_bridge", "bridgestp", "nullfs", "tmpfs", "fdescfs", "procfs", "pseudofs")
+CAPTURED = "captured"  # the part of the report that is no assumption
 # Differences that are known, each with the reason why they may stay; by the command.
 ACCEPTED: Dict[str, str] = {}
 
@@ -181,8 +183,7 @@ class Guest:
             self.must("zfs", "create", "-o", f"mountpoint={self.place}", "-o", "atime=on", self.dataset)
         self.must("mkdir", "-p", f"{self.place}/r151")
         self._bring_base(f"{self.place}/r151")
-        release, date = self.must("uname", "-r").strip(), self.must("uname", "-K").strip()
-        told = {release: "15.1-RELEASE-p1", self.must("freebsd-version", "-u").strip(): "15.1-RELEASE-p1", date: "1501000"}
+        told = {self.must(*asked).strip(): "15.1-RELEASE-p1" for asked in (("uname", "-r"), ("freebsd-version", "-u"))}
         pairs = {"/jails": self.place, "zroot": self.dataset}
         pairs.update({"/etc/jail.conf": f"{HOME}/jail.conf", "/var/log/jail_t1.log": f"{HOME}/jail_t1.log"})
         self.side.names = Names(pairs, told)
@@ -272,21 +273,12 @@ def seen_state(guest: Guest) -> Dict[str, Any]:
         "rulesets": {
             number: guest.must("devfs", "rule", "-s", number, "show").splitlines() for number in sorted(guest.rulesets(), key=int)
         },
-        "sysctl": {name: guest.must("sysctl", "-n", name).strip() for name in SYSCTLS},
+        "sysctl": {name: told.out.strip() if told.rc == 0 else None for name in SYSCTLS for told in [guest.ask("sysctl", "-n", name)]},
         "absent": [name for name, _value in KERNEL if f"security.jail.param.{name}" not in known],
     }
 
 
 # -- asking both
-
-
-def ask_captured(side: Side, command: str) -> Answer:
-    """What a side answers to a captured line."""
-    rc, out, err = 0, "", ""
-    for words in replay.pieces(command):
-        told = side.run(words)
-        rc, out, err = told.rc, out + told.out, err + told.err
-    return Answer(rc, out, err)
 
 
 def judge(part: str, command: str, simulated: Answer, real: Answer) -> Row:
@@ -297,18 +289,16 @@ def judge(part: str, command: str, simulated: Answer, real: Answer) -> Row:
     return Row(part, command, "accepted" if why else "differs", why, simulated, real)
 
 
-def captured_rows(simulated: Side, guest: Guest) -> Iterator[Row]:
+def captured_rows(simulated: Simulated, guest: Guest) -> Iterator[Row]:
     """The captured lines, in their order. All that can be repeated are: later ones see what earlier ones did."""
-    part = "captured"
-    for command in [str(one["cmd"]) for one in replay.CAPTURED]:
+    absent = simulated.host.state["absent"]
+    told = (replay.again(side, absent, lambda command: _no_zfs(guest, command)) for side in (simulated, guest.side))
+    for (command, mine), (_command, yours) in zip(*told):
         why = replay.why_not(command) or _no_zfs(guest, command)
-        if command in replay.WRITES:
-            for side in (simulated, guest.side):
-                side.write(*replay.WRITES[command])
-        # sysrc(8) would write to the host's own rc.conf.
-        repeated = replay.pieces(command) and not command.startswith("sysrc") and not _no_zfs(guest, command)
-        told = [ask_captured(side, command) for side in (simulated, guest.side)] if repeated else []
-        yield Row(part, command, _kind(why), why) if why else judge(part, command, *told)
+        if why or mine is None or yours is None:
+            yield Row(CAPTURED, command, _kind(why), why)
+        else:
+            yield judge(CAPTURED, command, mine, yours)
 
 
 def _kind(why: str) -> str:
@@ -396,7 +386,7 @@ def counts(rows: Sequence[Row]) -> str:
 def page(rows: Sequence[Row], date: str, system: str) -> str:
     """A page of docs/fidelity."""
     shown = [row for row in rows if row.verdict in ("differs", "accepted")]
-    parts = {row.part: [two.verdict for two in rows if two.part == row.part] for row in rows if row.part != "captured"}
+    parts = {row.part: [two.verdict for two in rows if two.part == row.part] for row in rows if row.part != CAPTURED}
     good = [part for part, found in parts.items() if not {"differs", "left out"} & set(found)]
     reasons = Counter(row.why for row in rows if row.verdict in ("not simulated", "left out"))
     lines = [
@@ -424,10 +414,10 @@ def compare(guest: Guest, state: Dict[str, Any]) -> List[Row]:
 
 
 def kept(rows: Sequence[Row], state: Dict[str, Any], system: str) -> str:
-    """The real host's answers to what shows the assumptions, for the tests: the simulated host is held against them."""
+    """The real host's answers, for the tests: the simulated host is held against them."""
     answers = [
         {"shows": row.part, "cmd": row.command, "rc": row.real.rc, "stdout": row.real.out, "stderr": row.real.err}
-        for row in rows if row.part != "captured" and row.real is not None
+        for row in rows if row.real is not None
     ]
     return json.dumps({"host": system, "state": state, "answers": answers}, indent=1) + "\n"
 
@@ -450,7 +440,7 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("--pool", default="", help="a dataset to make and work below, instead of a pool on a file")
     parser.add_argument("--beside", action="store_true", help="also where jails run")
     parser.add_argument("--save", type=Path, help="the directory to write the result to, a page for each release")
-    parser.add_argument("--keep", type=Path, help="where to write the host's answers to what shows the assumptions")
+    parser.add_argument("--keep", type=Path, help="where to write the host's answers, for the tests")
     asked = parser.parse_args(words)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_told: sys.exit(1))

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which host the cases run on, and that each leaves it as it found it.
 
-Without ``CELLBLOCK_HOST`` it is the simulated host, once with plain directories and once with ZFS. With
+Without ``CELLBLOCK_HOST`` it is the simulated host, once with plain directories and once with ZFS, of release 15.1 or that of
+``CELLBLOCK_RELEASE``. With
 ``CELLBLOCK_HOST=root@address[:port]`` it is that one; ``CELLBLOCK_DATASET`` names a dataset to make for the ZFS cases.
 """
 
@@ -22,6 +23,7 @@ from .machine import WATCHED, Machine, Remote, Simulated
 HOST = os.environ.get("CELLBLOCK_HOST", "")
 DATASET = os.environ.get("CELLBLOCK_DATASET", "")
 PYTHON = os.environ.get("CELLBLOCK_PYTHON", "python3")
+RELEASE = os.environ.get("CELLBLOCK_RELEASE", "15.1")
 STORAGES = ["ufs", "zfs"] if not HOST or DATASET else ["ufs"]
 
 # One profile of hypothesis without clocks: how fast a machine is fails no test.
@@ -78,7 +80,7 @@ def remote(storage: str) -> Iterator[Optional[Remote]]:
 @pytest.fixture
 def machine(storage: str, remote: Optional[Remote], tmp_path: Path) -> Iterator[Machine]:
     """The host of a case. What the case makes is taken away, and nothing may be left."""
-    found: Machine = remote if remote is not None else Simulated(tmp_path / "host", storage)
+    found: Machine = remote if remote is not None else Simulated(tmp_path / "host", storage, release=RELEASE)
     before = found.picture()
     yield found
     left = found.jails([], prune=True, prune_share=100)["steps"]

@@ -482,6 +482,7 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
         "`canmount` cannot be inherited.",
         ("zfs create zroot/f", "zfs inherit canmount zroot/f"),
         undo=("zfs destroy zroot/f",),
+        seen="14.0-STABLE",
     ),
     Assumption(
         "`cap_mkdb -f` and `services_mkdb -o` make the database that they are told; `nc -z` answers 0 when something listens.",

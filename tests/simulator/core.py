@@ -186,7 +186,13 @@ class SimulatedHost:
 
     def kernel(self) -> Dict[str, Any]:
         """The parameters that this kernel keeps of a jail, with a new jail's values."""
-        return {key: copy.copy(value) for key, value in KERNEL if key not in self.state["absent"]}
+        own = {name: self.state["sysctl"][f"kern.{name}"] for name in ("osreldate", "osrelease")}
+        return {key: copy.copy(own.get(key, value)) for key, value in KERNEL if key not in self.state["absent"]}
+
+    @property
+    def osreldate(self) -> int:
+        """The release, as __FreeBSD_version tells it."""
+        return int(self.state["sysctl"]["kern.osreldate"])
 
     def nodes(self) -> List[str]:
         """The mount points, in mount order."""

@@ -100,14 +100,25 @@ def put_sets(directory: Path, version: str = "15.1-RELEASE-p1") -> str:
     return hashlib.sha256(manifest.encode()).hexdigest()
 
 
+def older(state: Dict[str, Any]) -> None:
+    """Make a fresh host's state one of 14.0; see tests/captures/assumptions-14.0.json."""
+    state["sysctl"].update({"kern.osreldate": "1400097", "kern.osrelease": "14.0-RELEASE"})
+    del state["sysctl"]["security.jail.meta_maxbufsize"]
+    later = "adjtime extattr routing setaudit settime unprivileged_parent_tampering"
+    state["absent"] = ["env", "meta", *(f"allow.{name}" for name in later.split())]
+
+
 def fresh_host(
-    root: Path, storage: str = "ufs", racct: bool = False, interfaces: Optional[Dict[str, Any]] = None
+    root: Path, storage: str = "ufs", racct: bool = False, interfaces: Optional[Dict[str, Any]] = None, release: str = "15.1"
 ) -> SimulatedHost:
     """Lay out a fresh host.
 
     :param storage: "ufs", or "zfs" for a pool zroot with zroot/jails at /usr/jails.
+    :param release: 15.1 or 14.0.
     """
     state = fresh_state()
+    if release == "14.0":
+        older(state)
     if interfaces is not None:
         state["interfaces"] = interfaces
     state["sysctl"]["kern.racct.enable"] = "1" if racct else "0"

@@ -6,15 +6,19 @@
 from __future__ import annotations
 
 import copy
+import re
 import shlex
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple
 
 from ansible_collections.cellblock.jails.tests.unit.captures import captures
 
 from .compare import Answer
 from .core import SimulatedHost
 from .fresh import fresh_host
+
+if TYPE_CHECKING:
+    from .sides import Side
 
 CAPTURED: List[Dict[str, Any]] = captures("commands")
 TOOLS = (
@@ -95,6 +99,31 @@ def answer(host: SimulatedHost, command: str) -> Answer:
     return Answer(rc, out, err)
 
 
+def known(command: str, absent: Iterable[str]) -> str:
+    """A captured line without the parameters that a kernel does not know."""
+    for name in absent:
+        command = re.sub(rf' {re.escape(name)}(?:="[^"]*")?(?= |$)', "", command)
+    return command
+
+
+def again(side: Side, absent: Iterable[str] = (), cannot: Callable[[str], object] = lambda _line: False) -> Iterator[Tuple[str, Optional[Answer]]]:
+    """What a host answers to the captured lines, in their order: later ones see what earlier ones did.
+
+    :param absent: parameters that its kernel does not know.
+    :param cannot: which lines it cannot be asked; they have None, as have those that cannot be repeated.
+    """
+    for command in [str(one["cmd"]) for one in CAPTURED]:
+        if command in WRITES:
+            side.write(*WRITES[command])
+        words = pieces(known(command, absent))
+        # sysrc(8) would write to the host's own rc.conf.
+        if not words or command.startswith("sysrc") or cannot(command):
+            yield command, None
+            continue
+        told = [side.run(one) for one in words]
+        yield command, Answer(told[-1].rc, "".join(one.out for one in told), "".join(one.err for one in told))
+
+
 def like_captured(root: Path, zfs: bool = True, **words: Any) -> SimulatedHost:
     """A simulated host like the captured one.
 
@@ -117,6 +146,7 @@ def like(root: Path, state: Dict[str, Any], zfs: bool = True) -> SimulatedHost:
     """
     host = like_captured(root, zfs)
     begins = copy.deepcopy(state)
-    host.state["sysctl"].update(begins.pop("sysctl"))
+    told = {**host.state["sysctl"], **begins.pop("sysctl")}  # None: a release that does not know it
+    host.state["sysctl"] = {name: value for name, value in told.items() if value is not None}
     host.state.update(begins)
     return host

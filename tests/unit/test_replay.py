@@ -6,17 +6,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, List
+from typing import Any, List, Tuple
 
 import pytest
 
 from ansible_collections.cellblock.jails.tests.simulator.assumptions import ASSUMPTIONS, Assumption
 from ansible_collections.cellblock.jails.tests.simulator.compare import Answer, normal_answer
-from ansible_collections.cellblock.jails.tests.simulator.replay import CAPTURED, LEFT_OUT, REPLAYED, WRITES, answer, like, like_captured
+from ansible_collections.cellblock.jails.tests.simulator.replay import CAPTURED, LEFT_OUT, REPLAYED, WRITES, again, answer, like, like_captured
 from ansible_collections.cellblock.jails.tests.simulator.sides import Simulated, take
 from ansible_collections.cellblock.jails.tests.unit.captures import captures
 
-SHOWN = captures("assumptions")
+# By release: what a real host answered when it was last compared, see tests/fidelity.py.
+SHOWN = {"15.1": captures("assumptions"), "14.0": captures("assumptions-14.0")}
+ASKED = [
+    pytest.param(release, one, id=f"{release} {one.sentence[:60]}")
+    for release, shown in SHOWN.items() for one in ASSUMPTIONS if one.sentence in {told["shows"] for told in shown["answers"]}
+]
 
 
 @pytest.fixture(scope="module")
@@ -45,11 +50,27 @@ def test_answers_as_captured(replay: List[Answer], place: int) -> None:
     assert normal_answer(replay[place]) == normal_answer(Answer(one["rc"], one["stdout"], one["stderr"]))
 
 
-@pytest.mark.parametrize("one", [one for one in ASSUMPTIONS if one.seen and one.shown_by], ids=lambda one: one.sentence[:60])
-def test_answers_as_the_host_that_was_last_compared(tmp_path: Path, one: Assumption) -> None:
-    shown = [
+def told_by(release: str, part: str) -> List[Tuple[str, Answer]]:
+    """What a real host of a release answered to the commands of a part."""
+    return [
         (told["cmd"], normal_answer(Answer(told["rc"], told["stdout"], told["stderr"])))
-        for told in SHOWN["answers"] if told["shows"] == one.sentence
+        for told in SHOWN[release]["answers"] if told["shows"] == part
     ]
-    answers = take(one, Simulated(like(tmp_path / "host", SHOWN["state"])), "simulated")
-    assert [(step.line, normal_answer(told)) for step, told in answers] == shown
+
+
+@pytest.mark.parametrize("release, one", ASKED)
+def test_answers_as_the_host_that_was_last_compared(tmp_path: Path, release: str, one: Assumption) -> None:
+    answers = take(one, Simulated(like(tmp_path / "host", SHOWN[release]["state"])), "simulated")
+    assert [(step.line, normal_answer(told)) for step, told in answers] == told_by(release, one.sentence)
+
+
+@pytest.mark.parametrize("release", [name for name in SHOWN if told_by(name, "captured")])
+def test_answers_the_captured_lines_as_a_host_of_another_release(tmp_path: Path, release: str) -> None:
+    there = dict(told_by(release, "captured"))
+    side = Simulated(like(tmp_path / "host", SHOWN[release]["state"]))
+    told = {command: normal_answer(answer) for command, answer in again(side, side.host.state["absent"]) if answer is not None and command in there}
+    assert told == there
+
+
+def test_all_that_was_seen_is_kept() -> None:
+    assert {one.values[1].sentence for one in ASKED} >= {one.sentence for one in ASSUMPTIONS if one.seen and one.shown_by}

@@ -58,6 +58,8 @@ def jail(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
                 verb += letter
             else:
                 options[letter] = ""
+    if "C" in options and host.osreldate < 1500000:
+        raise Refusal(f"jail: illegal option -- C\n{JAIL_USAGE}")
     if "e" in options:
         return _dump(host, options, options["e"], stdin)
     if set(options) & set("lUunsh") and not any("=" in word for word in words):
@@ -218,7 +220,7 @@ def _command_line(host: SimulatedHost, verb: str, words: List[str], options: Dic
         modify(host, str(alive["name"]), params, "")
         return 0, "", ""
     if alive is not None:
-        raise Refusal(f'jail: "{alive["jid"]}" already exists')
+        raise Refusal(f'jail: "{alive["jid"] if host.osreldate >= 1500000 else name}" already exists')
     jid = start(host, name, params, "")
     return 0, f"{jid}\n" if "i" in options else "", ""
 
@@ -315,7 +317,8 @@ def start(host: SimulatedHost, name: str, params: Params, shown: str) -> str:
         undo.append(["jail-remove", created["name"]])
         _hooks(host, params, "exec.created", shown)
         for interface in params.get("vnet.interface", []):
-            _do(host, ["ifconfig", interface, "vnet", created["jid"]], shown, "/sbin/ifconfig")
+            called = created["jid"] if host.osreldate >= 1500000 else name or created["jid"]
+            _do(host, ["ifconfig", interface, "vnet", called], shown, "/sbin/ifconfig")
         for command in [*params.get("exec.start", []), *params.get("command", [])]:
             _inside(host, created, params, command, shown)
         _hooks(host, params, "exec.poststart", shown)
@@ -382,10 +385,15 @@ def _seen_inside(host: SimulatedHost, path: str, program: str) -> bool:
     return False
 
 
+def _knows(host: SimulatedHost, param: table.Param) -> bool:
+    """Whether a host of this release has a parameter."""
+    return host.osreldate >= param.since and param.name not in host.state["absent"]
+
+
 def _check(host: SimulatedHost, name: str, params: Params, shown: str) -> None:
     for key, values in params.items():
         known = table.find(key)
-        if known is None:
+        if known is None or not _knows(host, known):
             raise Refusal(_said(shown, f"unknown parameter: {key}"))
         value = values[-1] if values else ""
         if known.type == "bool" and values and value.lower() not in ("true", "false") and not value.lstrip("-").isdigit():
@@ -477,7 +485,7 @@ def modify(host: SimulatedHost, name: str, params: Params, shown: str) -> None:
     fresh = copy.deepcopy(jail_)
     for key, values in params.items():
         known = table.find(key)
-        if known is None:
+        if known is None or not _knows(host, known):
             raise Refusal(_said(shown, f"unknown parameter: {key}"))
         if not known.kernel or (not known.live and known.name not in ONLY_AT_CREATION):
             continue
@@ -556,6 +564,8 @@ def jls(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
             flags |= set(word[1:])
         else:
             names.append(word)
+    if "c" in flags and host.osreldate < 1500000:
+        raise Refusal("jls: illegal option -- c\njls: usage: jls [-dhNnqv] [-j jail] [param ...]")
     found = sorted(host.state["jails"].values(), key=lambda one: int(one["jid"]))
     if flags & {"d", "a"}:
         found += host.state["dying"]

@@ -198,6 +198,9 @@ def _address(held: List[List[Any]], words: List[str]) -> None:
         held.append([ip, int(prefix or 32)])
 
 
+MOUNT_OPTIONS = ("local", "read-only", "soft-updates", "nfsv4acls")  # in mount(8)'s own order
+
+
 @tool("mount", "mount_nullfs")
 def mount(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """mount(8)."""
@@ -229,6 +232,9 @@ def mount(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
         raise Refusal(f"mount: {node}: No such file or directory")
     shown = {"devfs": "devfs", "tmpfs": "tmpfs", "fdescfs": "fdescfs", "procfs": "procfs"}.get(fstype, special)
     seen = ([] if fstype in ("devfs", "fdescfs") else ["local"]) + (["read-only"] if "ro" in opts else [])
+    if fstype == "nullfs" and host.osreldate < 1500000:  # it shows what is below it, too
+        below = max((one for one in host.state["mounts"] if f"{special}/".startswith(f"{one['node'].rstrip('/')}/")), key=lambda one: len(one["node"]))
+        seen = [opt for opt in MOUNT_OPTIONS if opt in (*seen, *below["opts"])]
     host.state["mounts"].append({"special": shown, "node": node, "fstype": fstype, "opts": seen})
     return 0, "", ""
 

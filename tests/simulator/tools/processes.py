@@ -43,7 +43,7 @@ def ps(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 def sockstat(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """sockstat(1) -l, and -c for the ssh connections that a test puts into the state."""
     found = []
-    if "--libxo" in args and int(host.state["sysctl"]["kern.osreldate"]) < 1402000:
+    if "--libxo" in args and host.osreldate < 1402000:
         return 1, "", "sockstat: illegal option -- -\nusage: sockstat [-46CciLlnqSsUuvw] [-j jid] [-p ports] [-P protocols]\n"
     if "-c" not in args:
         for name in sorted(host.state["services"]):

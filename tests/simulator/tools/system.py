@@ -194,14 +194,15 @@ def xargs(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 @tool("uname")
 def uname(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """uname(1)."""
-    shown = {"-K": "1501000", "-U": "1501000", "-r": "15.1-RELEASE-p1", "-m": "amd64", "-p": "amd64", "-n": "jailhost1"}
+    date, release = (host.state["sysctl"][f"kern.{name}"] for name in ("osreldate", "osrelease"))
+    shown = {"-K": date, "-U": date, "-r": release, "-m": "amd64", "-p": "amd64", "-n": "jailhost1"}
     return 0, (shown.get(args[0], "FreeBSD") if args else "FreeBSD") + "\n", ""
 
 
 @tool("freebsd-version")
 def freebsd_version(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """freebsd-version(1)."""
-    return 0, "15.1-RELEASE-p1\n" * max(1, len(args)), ""
+    return 0, f"{host.state['sysctl']['kern.osrelease']}\n" * max(1, len(args)), ""
 
 
 @tool("touch")

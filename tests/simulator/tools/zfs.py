@@ -243,6 +243,8 @@ def _destroy(host: SimulatedHost, rest: List[str], props: Dict[str, str], option
     one = _need(host, name)
     datasets = host.state["datasets"]
     held = [other for other, two in datasets.items() if two.get("holds") and (other == name or other.startswith(f"{name}@") and "r" in flags)]
+    if held and host.osreldate < 1500000:
+        raise Refusal(f"cannot destroy snapshot {held[0]}: dataset is busy")
     if held:
         raise Refusal(f"cannot destroy snapshot {held[0]}: it's being held. Run 'zfs holds -r {held[0]}' to see holders.")
     if one["type"] == "bookmark":
@@ -265,6 +267,9 @@ def _destroy(host: SimulatedHost, rest: List[str], props: Dict[str, str], option
         del datasets[mark]  # they go with their dataset, unasked
     below = [other for other in datasets if other.startswith((name + "/", name + "@"))]
     if below and "r" not in flags:
+        if host.osreldate < 1500000:  # snapshots come by their dataset, the newest first
+            below.sort(key=lambda other: "@" in other)
+            below[:] = [one for one in below if "@" not in one] + [one for one in reversed(below) if "@" in one]
         listed = "\n".join(below)
         raise Refusal(
             f"cannot destroy '{name}': filesystem has children\nuse '-r' to destroy the following datasets:\n{listed}"
