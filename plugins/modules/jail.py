@@ -157,17 +157,21 @@ reboot_waits:
   sample: [kern.racct.enable]
 """
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import options
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.planning import serve_jails
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.request import beyond
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.recall import last_time
 
 
 def main() -> None:
-    """The door."""
+    """The door. What plans is loaded when there may be something to plan."""
+    recall = last_time()
+    recall.tell()
+    from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails import options
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails.planning import serve_jails
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails.request import beyond
+
     module = Module(argument_spec={**options.JAIL, **options.HOST}, beyond=beyond, supports_check_mode=True)
     jail = {key: module.params[key] for key in options.JAIL}
-    serve_jails(module, {**module.params, "jails": [jail]}, whole=False)
+    serve_jails(module, {**module.params, "jails": [jail]}, False, recall)
 
 
 if __name__ == "__main__":

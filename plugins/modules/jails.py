@@ -133,14 +133,18 @@ unfinished:
   sample: {failed: ["web: start"], undone: ["web: write /etc/jail.conf.d/web.conf"]}
 """
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import options
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.planning import serve_jails
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.request import beyond
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.recall import last_time
 
 
 def main() -> None:
-    """The door."""
+    """The door. What plans is loaded when there may be something to plan."""
+    recall = last_time()
+    recall.tell()
+    from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails import options
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails.planning import serve_jails
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails.request import beyond
+
     module = Module(
         argument_spec={
             "jails": {"type": "list", "elements": "dict", "required": True, "options": options.JAIL},
@@ -152,7 +156,7 @@ def main() -> None:
         beyond=beyond,
         supports_check_mode=True,
     )
-    serve_jails(module, module.params, whole=True)
+    serve_jails(module, module.params, True, recall)
 
 
 if __name__ == "__main__":

@@ -24,19 +24,35 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import commands as hosts
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import recall
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import Result
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 
 PLUGINS = "ansible_collections.cellblock.jails.plugins"
+RECALLED: List[str] = []  # the calls that were told again without being planned
 
 
 @contextlib.contextmanager
 def _hosts_from(module: Any, make: Callable[[], Host]) -> Iterator[None]:
     """Whoever asks for the host, the module or its door, gets this one."""
     with contextlib.ExitStack() as stack:
-        for holder in (module, importlib.import_module(f"{PLUGINS}.module_utils.engine.door")):
+        for holder in (module, importlib.import_module(f"{PLUGINS}.module_utils.engine.door"), recall):
             if hasattr(holder, "Host"):
                 stack.enter_context(mock.patch.object(holder, "Host", make))
+        # Here it does not come in Ansible's archive, which says which code it is.
+        stack.enter_context(mock.patch.object(recall, "_code", lambda: "these tests"))
+        yield
+
+
+@contextlib.contextmanager
+def _noting(name: str) -> Iterator[None]:
+    """Note whether the call is told again as the last one was."""
+    class Told(recall._Told):
+        def exit_json(self, **told: Any) -> None:
+            RECALLED.append(name)
+            super().exit_json(**told)
+
+    with mock.patch.object(recall, "_Told", Told):
         yield
 
 
@@ -47,6 +63,7 @@ def call(name: str, options: Mapping[str, Any], make: Callable[[], Host]) -> Dic
     warned: List[str] = []
     with contextlib.ExitStack() as stack:
         stack.enter_context(_hosts_from(module, make))
+        stack.enter_context(_noting(name))
         stack.enter_context(patch_module_args(dict(options)))
         stack.enter_context(contextlib.redirect_stdout(said))
         # Where Ansible's controller is loaded too, its module_utils would hand warnings to it.

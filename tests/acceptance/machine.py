@@ -191,13 +191,27 @@ class Simulated(Machine):
 
     def answer(self, module: str, options: Dict[str, Any], kill_at: Optional[int] = None) -> Dict[str, Any]:
         self.sim.commands.clear()
+        door.RECALLED.clear()
         self.sim.kill_at = kill_at
         try:
-            return door.call(module, options, lambda: Host(self.sim.runner, str(self.sim.root), self.sim.spawn))
+            told = self._called(module, options)
         except SimulatedKill as death:
             raise Killed() from death
         finally:
             self.sim.kill_at = None
+        if door.RECALLED:
+            ran = list(self.sim.commands)
+            planned = self._called(module, {**options, "_ansible_check_mode": True})
+            assert planned == told, "what was told again is not what would be told now"
+            self.sim.commands[:] = ran
+        if os.environ.get("CELLBLOCK_RECALL") and module in ("jail", "jails") and told.get("changed") and not options.get("_ansible_check_mode"):
+            ran = list(self.sim.commands)
+            self._called(module, options)
+            self.sim.commands[:] = ran
+        return told
+
+    def _called(self, module: str, options: Dict[str, Any]) -> Dict[str, Any]:
+        return door.call(module, options, lambda: Host(self.sim.runner, str(self.sim.root), self.sim.spawn))
 
     def commands(self) -> int:
         return len(self.sim.commands)

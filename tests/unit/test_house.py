@@ -30,6 +30,8 @@ TOUCHING = {
     "open", "read", "write", "unlink", "remove", "rename", "replace", "mkdir", "makedirs", "rmdir", "chmod", "chown", "link", "symlink",
     "system", "popen", "listdir", "scandir", "stat", "lstat", "kill", "fork", "execv", "execve",
 }
+# Methods of these that change a host, or that only lead to others; every other one that touches it is a question or spoils the watch.
+CHANGING = {"write", "remove", "makedirs", "rmdir", "rename", "chmod", "link", "take_out", "put_in", "scratch"}
 # The filters read the files of the control node by it; on a host it is given the engine's.
 LOCAL_FILES = "formats/jail_conf_reader.py"
 PURE = [
@@ -85,6 +87,19 @@ def test_only_the_engine_touches_the_machine(path: Path) -> None:
             if call == "open" or (call.startswith("os.") and call[3:] in TOUCHING):
                 found.append(call)
     assert not found, f"ask the Host: {', '.join(found)}"
+
+
+@pytest.mark.parametrize(("name", "kind"), [("host", "Host"), ("tree", "Tree")])
+def test_all_that_reads_the_host_can_be_asked_again(name: str, kind: str) -> None:
+    """What recall.py tells again rests on knowing all that a plan has read."""
+    body, = (node for node in ast.parse((HOUSE / f"engine/{name}.py").read_text()).body if isinstance(node, ast.ClassDef) and node.name == kind)
+    unseen = []
+    for method in (node for node in body.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")):
+        text, decorators = ast.unparse(method), {ast.unparse(one) for one in method.decorator_list}
+        touches = any(word in text for word in ("os.", "open(", "self._runner", "self._spawner", "run_pipe", "self._parent(", "self._top(", "time.", "_at("))
+        if touches and "question" not in decorators and "self._spoil()" not in text and method.name not in CHANGING | {"tree"}:
+            unseen.append(method.name)
+    assert not unseen
 
 
 def calls_of_host(tree: ast.AST, above: Tuple[ast.AST, ...] = ()) -> Iterator[Tuple[ast.Call, Tuple[ast.AST, ...]]]:

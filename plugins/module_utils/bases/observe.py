@@ -79,7 +79,7 @@ class Common:
     def __init__(self, host: Host, base: Optional[Base] = None) -> None:
         self._host = host
         if base is not None:
-            host.names.call_by(posixpath.dirname(posixpath.dirname(base.path)))
+            host.call_by(posixpath.dirname(posixpath.dirname(base.path)))
         self.mounts = ask.mounts(host)
         self._datasets: Dict[str, Dict[str, Mapping[str, str]]] = {}
 

@@ -11,7 +11,10 @@ from typing import Any, Callable, Dict, Optional
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.lock import locked
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.recall import NO_RECALL, Recall
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.watch import Watch
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.secrets import hide
 
@@ -25,6 +28,7 @@ def serve(
     verify: Optional[Callable[[Host, Dict[str, CellblockError]], None]] = None,
     alone: str = "",
     ended: Optional[Callable[[Dict[str, CellblockError]], None]] = None,
+    recall: Recall = NO_RECALL,
 ) -> None:
     """Plan, take, and exit or fail: the only place where a module ends.
 
@@ -34,15 +38,16 @@ def serve(
     :param verify: looks at the host after a run that changed it, and adds what failed after all.
     :param ended: is told what failed, when all is done.
     :param alone: a second lock, held to the end of what runs without the host's too: one such run at a time.
+    :param recall: keeps what was read for a run that changes nothing.
     """
-    host = Host()
+    host, watch = Host(), recall.watch()
     plan = Plan()
     failed: Dict[str, CellblockError] = {}
     try:
         patience = module.params.get("lock_timeout", 300)
-        with host.locked(patience, alone) if alone and not module.check_mode else contextlib.nullcontext():
-            with contextlib.nullcontext() if module.check_mode else host.locked(patience):
-                plan = planner(host)
+        with locked(host, patience, alone) if alone and not module.check_mode else contextlib.nullcontext():
+            with contextlib.nullcontext() if module.check_mode else locked(host, patience):
+                plan = _planned(host, planner, watch)
                 failed = plan.refused if module.check_mode else _taken(host, plan, width, verify)
             if plan.inside and not module.check_mode:
                 from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take_inside
@@ -59,7 +64,16 @@ def serve(
     if failed:
         told["failures"] = {name: shown(str(error)) for name, error in sorted(failed.items())}
         module.fail_json(msg="; ".join(told["failures"].values()), **told)
+    recall.keep(host, watch, module, told, [shown(warning) for warning in plan.warnings])
     module.exit_json(**told)
+
+
+def _planned(host: Host, planner: Callable[[Host], Plan], watch: Optional[Watch]) -> Plan:
+    host.watch = watch
+    try:
+        return planner(host)
+    finally:
+        host.watch = None
 
 
 def _taken(

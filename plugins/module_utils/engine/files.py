@@ -44,18 +44,13 @@ def resolved(path: str, root: str) -> str:
 
 
 class Names:
-    """How the operator calls directories of the host that links lead to.
+    """How the operator calls directories of the host that links lead to."""
 
-    :param root: the directory that stands for ``/``.
-    """
-
-    def __init__(self, root: str) -> None:
-        self._root = root
+    def __init__(self) -> None:
         self._called: Dict[str, str] = {}
 
-    def call_by(self, path: str) -> None:
-        """Let what the kernel and zfs(8) tell of a directory be called by this path of it."""
-        real = resolved(path, self._root)
+    def call_by(self, path: str, real: str) -> None:
+        """Let what is told of a directory by its real path be called by another path of it."""
         if real != path:
             self._called[real] = path
 

@@ -10,7 +10,6 @@ always a list of arguments; no value ever passes through a shell.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import stat
 import tempfile
@@ -28,11 +27,19 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands im
     run_pipe,
     spawn_command,
 )
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.files import Names, led_to, put
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.files import Names, fingerprint, led_to, put, resolved
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Tree, outermost
-from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, Locked
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.watch import Watch, question
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 
-LOCK_PATH = "/var/run/cellblock.lock"
+
+@contextlib.contextmanager
+def _refusing(what: str, path: str) -> Iterator[None]:
+    """Tell what the system refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise HostError(f"{what}: {error.strerror}", path) from error
 
 
 class Host:
@@ -41,14 +48,16 @@ class Host:
     :param runner: what runs commands; the real one by default. ``spawner`` starts those of streams.
     :param root: a directory that stands for ``/`` (the simulator's in-process door); paths given to
         the methods are always the host's own.
+    :ivar watch: what notes the answers to the questions below; whatever else is done spoils it.
     """
 
     def __init__(self, runner: Runner = run_command, root: str = "/", spawner: Spawner = spawn_command) -> None:
         self._runner, self._spawner = runner, spawner
         self._root = root.rstrip("/")
         self._guarded: FrozenSet[str] = frozenset()
-        self.names = Names(self._root)
+        self.names = Names()
         self.commands: List[Tuple[str, ...]] = []
+        self.watch: Optional[Watch] = None
 
     # -- commands
 
@@ -68,6 +77,7 @@ class Host:
             raise CommandError(result, where)
         return result
 
+    @question
     def ask(
         self,
         argv: Sequence[str],
@@ -83,16 +93,19 @@ class Host:
 
     def pipe(self, source: Sequence[str], sink: Sequence[str], *, where: Optional[str] = None) -> None:
         """Run two commands, the first one's output into the second; both must answer 0. Paths are real ones."""
+        self._spoil()
         self.commands += [tuple(source), tuple(sink)]
         run_pipe(source, sink, where)
 
     def spawn(self, argv: Sequence[str], stdin: int, stdout: int, stderr: int) -> Process:
         """Start a command of a stream between descriptors, see streams.py."""
+        self._spoil()
         self.commands.append(tuple(argv))
         return self._spawner(tuple(argv), stdin, stdout, stderr, ENVIRONMENT)
 
     def wait_until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Poll a condition with growing pauses, at most ``seconds``; true when it came to hold."""
+        self._spoil()
         end = time.monotonic() + seconds
         pause = 0.05
         while not condition():
@@ -105,13 +118,27 @@ class Host:
     # -- the host's own files (trusted paths)
 
     def real(self, path: str) -> str:
-        """Where a path of the host really is."""
+        """Where a path of the host really is; for whoever asks, there is no telling what is done there."""
+        self._spoil()
+        return self._at(path)
+
+    @property
+    def subject(self) -> Tuple[str, ...]:
+        """What questions to it are about, see watch.py: itself."""
+        return ()
+
+    def _at(self, path: str) -> str:
         return self._root + path if self._root else path
 
+    def _spoil(self) -> None:
+        if self.watch is not None:
+            self.watch.whole = False
+
+    @question
     def read(self, path: str) -> Optional[str]:
         """A file's text; None when there is none."""
         try:
-            with open(self.real(path), encoding="utf-8", errors="surrogateescape", newline="") as stream:
+            with open(self._at(path), encoding="utf-8", errors="surrogateescape", newline="") as stream:
                 return stream.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -125,58 +152,60 @@ class Host:
 
         :param mode: another mode than that of an old one, or than 0644.
         """
-        try:
+        with _refusing("cannot be written", path):
             put(led_to(self.real(path), self._root), text, mode)
-        except OSError as error:
-            raise HostError(f"cannot be written: {error.strerror}", path) from error
 
     def remove(self, path: str) -> None:
         """Remove a file; fine when there is none."""
-        try:
+        with _refusing("cannot be removed", path), contextlib.suppress(FileNotFoundError):
             os.unlink(self.real(path))
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise HostError(f"cannot be removed: {error.strerror}", path) from error
 
     def makedirs(self, path: str, mode: int = 0o755) -> None:
         """Make a directory and its parents."""
-        try:
+        with _refusing("cannot be made", path):
             os.makedirs(self.real(path), mode=mode, exist_ok=True)
-        except OSError as error:
-            raise HostError(f"cannot be made: {error.strerror}", path) from error
 
     def rmdir(self, path: str) -> None:
         """Remove an empty directory; fine when there is none."""
-        try:
+        with _refusing("cannot be removed", path), contextlib.suppress(FileNotFoundError):
             os.rmdir(self.real(path))
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            raise HostError(f"cannot be removed: {error.strerror}", path) from error
 
     def rename(self, old: str, new: str) -> None:
         """Rename a file or directory."""
-        try:
+        with _refusing(f"cannot be renamed to {new}", old):
             os.rename(self.real(old), self.real(new))
-        except OSError as error:
-            raise HostError(f"cannot be renamed to {new}: {error.strerror}", old) from error
 
+    @question
     def listdir(self, path: str) -> List[str]:
         """Sorted names in a directory; none when there is no such directory."""
         try:
-            return sorted(os.listdir(self.real(path)))
+            return sorted(os.listdir(self._at(path)))
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:
             raise HostError(f"cannot be listed: {error.strerror}", path) from error
 
+    @question
     def lstat(self, path: str) -> Optional[os.stat_result]:
         """What is at a path, links not followed; None when nothing is."""
         try:
-            return os.lstat(self.real(path))
+            return os.lstat(self._at(path))
         except (FileNotFoundError, NotADirectoryError):
             return None
+
+    @question
+    def fingerprint(self, path: str) -> Tuple[int, str]:
+        """How many files a tree of the host has, and a digest of their names, modes and contents; links are not followed."""
+        return fingerprint(self._at(path))
+
+    @question
+    def resolved(self, path: str) -> str:
+        """A path without links on the way."""
+        return resolved(path, self._root)
+
+    def call_by(self, path: str) -> None:
+        """Let what the kernel and zfs(8) tell of a directory be called by this path of it."""
+        self.names.call_by(path, self.resolved(path))
 
     def isdir(self, path: str) -> bool:
         """Whether a real directory (not a link) is at a path."""
@@ -185,10 +214,8 @@ class Host:
 
     def chmod(self, path: str, mode: int) -> None:
         """Change a file's or directory's mode."""
-        try:
+        with _refusing("its mode cannot be changed", path):
             os.chmod(self.real(path), mode)
-        except OSError as error:
-            raise HostError(f"its mode cannot be changed: {error.strerror}", path) from error
 
     @contextlib.contextmanager
     def scratch(self) -> Iterator[str]:
@@ -207,39 +234,9 @@ class Host:
     def tree(self, path: str) -> Tree:
         """The safe door into a tree that somebody else may own, such as a jail's root."""
         outer = self.outer(path)
-        return Tree(self.real(path), path, None if outer is None else self.real(outer))
+        return Tree(self._at(path), path, None if outer is None else self._at(outer), self.watch)
 
     def below(self, path: str) -> Optional[Tuple[Tree, str]]:
         """The outermost jail's tree that a path is below, and its path there; None for a path of the host's own."""
         outer = self.outer(path)
         return None if outer is None else (self.tree(outer), path[len(outer) + 1:])
-
-    # -- one run at a time
-
-    @contextlib.contextmanager
-    def locked(self, seconds: float, path: str = LOCK_PATH) -> Iterator[None]:
-        """Hold the host's lock, or another; wait for another run at most ``seconds``, then say who holds it.
-
-        The kernel lets go of the lock when its holder dies, however it dies.
-        """
-        handle = os.open(self.real(path), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            if not self.wait_until(lambda: _take(handle), seconds):
-                holder = os.pread(handle, 100, 0).decode("ascii", "replace").strip() or "unknown"
-                raise Locked(
-                    f"another run holds the lock (process {holder}), waited {seconds:g} s", path,
-                    "Let it end, or raise lock_timeout",
-                )
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-            yield
-        finally:
-            os.close(handle)
-
-
-def _take(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

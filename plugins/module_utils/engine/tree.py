@@ -14,9 +14,9 @@ import contextlib
 import errno
 import os
 import stat
-from dataclasses import dataclass
-from typing import Collection, Iterator, List, NoReturn, Optional, Tuple
+from typing import Collection, Iterator, List, NamedTuple, NoReturn, Optional, Tuple
 
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.watch import Watch, question
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, UnsafePath
 
 LIMIT = 1 << 20  # bytes; no file that we edit is anywhere near
@@ -37,8 +37,7 @@ def write_all(handle: int, text: str) -> None:
         data = data[os.write(handle, data):]
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """What is at a path: its kind, and the text of a file or the target of a link."""
 
     kind: str  # absent, file, directory, link, other
@@ -53,12 +52,19 @@ class Tree:
     :param shown: its path in messages.
     :param outer: the directory, at or above ``real``, below which no link is followed: the root of the outermost
         jail that it stands in.
+    :param watch: notes what :meth:`look` and :meth:`listdir` answer.
     """
 
-    def __init__(self, real: str, shown: Optional[str] = None, outer: Optional[str] = None) -> None:
+    def __init__(self, real: str, shown: Optional[str] = None, outer: Optional[str] = None, watch: Optional[Watch] = None) -> None:
         self._real = real
         self._outer = outer or real
         self.path = shown or real
+        self.watch = watch
+
+    @property
+    def subject(self) -> Tuple[str, ...]:
+        """What questions to it are about: its path, and that of the outermost jail's root."""
+        return self.path, self._outer[len(self._real) - len(self.path):]
 
     def _top(self) -> int:
         """A descriptor of the directory itself; the way to it leads from the outermost jail's root down, over no link."""
@@ -89,6 +95,7 @@ class Tree:
         finally:
             os.close(handle)
 
+    @question
     def look(self, path: str, limit: int = LIMIT) -> Entry:
         """What is at a path. Never blocks, never follows a link; a file's text up to ``limit`` bytes."""
         shown = f"{self.path}/{path.lstrip('/')}"
@@ -223,6 +230,7 @@ class Tree:
             ) from error
         _refuse(error, shown)
 
+    @question
     def listdir(self, path: str) -> List[str]:
         """Sorted names in a directory below the root ("" for the root itself)."""
         if not path.strip("/"):

@@ -203,7 +203,9 @@ def note_step(definition: Definition, fact: str, value: Any) -> Step:
         return replace(definition, meta={key: one for key, one in meta.items() if key != "name" and one is not None}).mark() + "\n"
 
     def do(host: Host) -> None:
-        with host.locked(NOTE_WAIT):
+        from ansible_collections.cellblock.jails.plugins.module_utils.engine.lock import locked
+
+        with locked(host, NOTE_WAIT):
             host.write(path, "".join(map(noted, kept_lines(host.read(path) or ""))))
 
     return Step(f"note its {fact}", do)

@@ -16,7 +16,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.formats.outputs im
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import drift, next_boot, params
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition, conf_path
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import cpus
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import observe
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.observe import ZFS_COLUMNS, observe
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import RC_CONF, Observed
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry import ASPECTS, concerned
 
@@ -31,7 +31,7 @@ def gather(
     :param only: the names of the jails to tell of; None for all.
     :param sizes: also measure plain directories, which reads every inode of theirs.
     """
-    seen = observe(host, [], storage_path, dataset)
+    seen = observe(host, [], storage_path, dataset, (*ZFS_COLUMNS, "used"))
     seen.own["ends"] = _ends_of_life(host)
     ours = seen.ours()
     parsed = {conf_path(name): [{"name": name, "params": one.params}] for name, one in ours.items() if one.style == "jail_conf"}

@@ -28,19 +28,22 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry imp
 DEVFS_RULES = ("/etc/defaults/devfs.rules", "/etc/devfs.rules")
 SYSCTLS = ("kern.osreldate", "kern.racct.enable", "net.fibs", "kern.boottime", "security.jail.enforce_statfs", "hw.ncpu")
 ZFS_COLUMNS = (
-    "name", "type", "origin", "used", "quota", "reservation", "mountpoint", "mounted",
+    "name", "type", "origin", "quota", "reservation", "mountpoint", "mounted",
     "cellblock:jail", "cellblock:base", "cellblock:state",
 )
 
 
-def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optional[str]) -> Observed:
+def observe(
+    host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optional[str], columns: Sequence[str] = ZFS_COLUMNS,
+) -> Observed:
     """Read the host.
 
     :param jails: the declared jails: their roots and own files are looked at.
+    :param columns: what is asked of datasets, see zfsprops(7); what changes by itself, such as ``used``, is no matter of a plan.
     :raises HostError: when a tool that everything rests on does not answer.
     """
     seen = Observed()
-    host.names.call_by(storage_path)
+    host.call_by(storage_path)
     listed = outputs.jails(host.run(["jls", "-d", "--libxo", "json", "-n"]).out)
     listed = [{**jail, "path": host.names.called(str(jail["path"]))} if "path" in jail else jail for jail in listed]
     seen.running = {str(jail["name"]): jail for jail in listed if not jail.get("dying")}
@@ -54,7 +57,7 @@ def observe(host: Host, jails: Sequence[Jail], storage_path: str, dataset: Optio
     aspects = concerned(jails, seen.marks())
     tops = _tops(seen, dataset)
     if tops:
-        seen.datasets = ask.datasets(host, tops, ZFS_COLUMNS)
+        seen.datasets = ask.datasets(host, tops, columns)
     seen.cpus = ask.cpus(host, _on_few_cpus(seen, jails))
     seen.loaded_rulesets = _loaded_rulesets(host, seen, jails)
     for aspect in aspects:

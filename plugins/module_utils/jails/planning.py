@@ -13,6 +13,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, Step, write_step
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.recall import NO_RECALL, Recall
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Faults, Unreadable, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
@@ -206,7 +207,7 @@ def verify(host: Host, request: Request, failed: Dict[str, CellblockError]) -> N
             )
 
 
-def serve_jails(module: AnsibleModule, options: Mapping[str, Any], whole: bool) -> None:
+def serve_jails(module: AnsibleModule, options: Mapping[str, Any], whole: bool, recall: Recall = NO_RECALL) -> None:
     """The main() of the modules jail and jails."""
     asked: List[Request] = []
 
@@ -216,5 +217,5 @@ def serve_jails(module: AnsibleModule, options: Mapping[str, Any], whole: bool) 
 
     serve(
         module, planner, int(options["parallel"]),
-        lambda host, failed: verify(host, asked[0], failed),
+        lambda host, failed: verify(host, asked[0], failed), recall=recall,
     )

@@ -93,7 +93,7 @@ def make(host: Host, seen: Observed, name: str, storage_path: str, goes: bool = 
     plain, move = options_of(unfenced(definition), rules), str(noted.get("id") or f"{int(time.time()):x}")
     return Offer(
         name, host.run(["sysctl", "-n", "kern.hostname"]).out.strip(), plain, str(meta.get("root")), path, storage_path,
-        bool(noted.get("ran", running)), bool(noted.get("busy", running and _busy(host, name))), _size(host, seen, dataset, path),
+        bool(noted.get("ran", running)), bool(noted.get("busy", running and _busy(host, name))), _size(host, dataset, path),
         _release(seen), dataset, _datasets(host, seen, dataset) if dataset else {},
         dataset is not None and _property(host, dataset, "encryption") not in ("off", "-"), _base(host, seen, meta, storage_path, dataset),
         _rulesets(host, plain), _features(host, dataset), move, str(noted.get("phase", "")), bool(noted.get("passed")),
@@ -122,9 +122,9 @@ def _property(host: Host, name: str, key: str) -> str:
     return host.run(["zfs", "get", "-Hp", "-o", "value", key, name]).out.strip()
 
 
-def _size(host: Host, seen: Observed, dataset: Optional[str], path: str) -> int:
+def _size(host: Host, dataset: Optional[str], path: str) -> int:
     if dataset is not None:
-        return int((seen.datasets or {})[dataset].get("used") or 0)
+        return int(_property(host, dataset, "used"))
     first = host.ask(["du", "-skx", path]).out.split("\t")[0].strip()
     return int(first) * 1024 if first.isdigit() else 0
 

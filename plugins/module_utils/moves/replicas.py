@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Mapping, Optional
 from ansible_collections.cellblock.jails.plugins.module_utils.backups import manifest as manifests
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.lock import locked
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import runtime
@@ -72,7 +73,7 @@ class Origin:
                 sender.take(host, name)
             self.told["bytes"] = sender.newest(host, self._ssh(host))
             self.told["snapshot"] = name
-            with host.locked(300):
+            with locked(host, 300):
                 now = journal.read(host, self.name)
                 noted = {**(now.meta.get(FACT) or {}), to: time_of(name)}
                 journal.put(host, replace(now, meta={**now.meta, FACT: noted}))

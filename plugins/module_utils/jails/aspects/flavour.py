@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any, List, Mapping, Optional, Sequence
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.files import fingerprint
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
@@ -36,7 +35,7 @@ class Flavour(Aspect):
         marks = seen.marks()
         told = {}
         for path in sorted({jail.flavour for jail in jails if jail.flavour is not None and jail.name not in marks} & seen.directories):
-            count, digest = fingerprint(host.real(path))
+            count, digest = host.fingerprint(path)
             told[path] = f"{count} file{'' if count == 1 else 's'}, sha256 {digest[:16]}"
         seen.own[self.name] = told
 

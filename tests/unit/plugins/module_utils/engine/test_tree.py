@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.lock import locked
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Tree
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import Locked, UnsafePath
 
@@ -97,8 +98,8 @@ def test_a_daemon_that_keeps_the_output_open_does_not_hang_a_command() -> None:
 def test_a_second_run_says_who_holds_the_lock(tmp_path: Path) -> None:
     (tmp_path / "var/run").mkdir(parents=True)
     first, second = Host(root=str(tmp_path)), Host(root=str(tmp_path))
-    with first.locked(0), pytest.raises(Locked, match=f"process {os.getpid()}"):
-        with second.locked(0):
+    with locked(first, 0), pytest.raises(Locked, match=f"process {os.getpid()}"):
+        with locked(second, 0):
             pass
-    with second.locked(0):
+    with locked(second, 0):
         pass
