@@ -328,6 +328,8 @@ adopt:
     - The definition in C(/etc/jail.conf.d/NAME.conf), or the variables C(jail_NAME_*) in C(/etc/rc.conf), make place for ours,
       as check mode and diff show beforehand. A block in C(/etc/jail.conf) stays, with a warning. What rc.d/jail would read in
       place of ours is an error.
+    - Nothing is lost by it. What the old definition says and the declaration does not is named, and the taking over refused, and
+      so it is where the file defines other jails too. A fixed C(jid) stays. Variables such as C(jail_NAME_flags) stay and count.
   type: bool
   default: false
 was:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, Iterator
 
 import pytest
@@ -99,3 +100,91 @@ def test_what_would_win_over_our_definition_is_named(machine: Machine, old: Old)
     machine.write("/etc/jail.conf", '.include "/etc/jail.conf.d/*.conf";\n' + str(machine.read("/etc/jail.conf")))
     with pytest.raises(Failed, match="Take its block out of /etc/jail.conf"):
         machine.jails([old.declared()])
+
+
+def test_a_file_that_defines_others_too_is_not_taken(machine: Machine, old: Old) -> None:
+    old.define("/etc/jail.conf.d/cbold.conf")
+    place = "/etc/jail.conf.d/cbold.conf"
+    machine.write(place, str(machine.read(place)) + 'neighbour { path = "/"; persist; }\n')
+    before = machine.read(place)
+    with pytest.raises(Failed, match="defines neighbour too"):
+        machine.jails([old.declared()])
+    assert machine.read(place) == before
+
+
+@pytest.mark.parametrize("style", ["jail_conf", "rc_conf"])
+def test_a_number_that_was_fixed_stays(machine: Machine, old: Old, style: str) -> None:
+    machine.write("/etc/jail.conf.d/cbold.conf", "cbold { jid = 77; " + CONF.format(path=old.path, interface=machine.interface) + " }\n")
+    machine.jails([old.declared(boot_style=style)])
+    machine.jails([old.declared(boot_style=style, state="restarted")])
+    assert str(machine.running()["cbold"]["jid"]) == "77"
+    assert machine.jails([old.declared(boot_style=style)])["steps"] == []
+    machine.boot()
+    assert str(machine.running()["cbold"]["jid"]) == "77"
+
+
+WORDS = {
+    'exec.poststop = "/usr/bin/true gone";': "exec.poststop = /usr/bin/true gone",
+    'exec.created = "/usr/bin/true made";': "exec.created = /usr/bin/true made",
+    "allow.raw_sockets;": "allow.raw_sockets = true",
+    "allow.noset_hostname;": "allow.set_hostname = false",
+    "securelevel = 2;": "securelevel = 2",
+    'mount = "tmpfs /mnt tmpfs rw 0 0";': "mount = tmpfs /mnt tmpfs rw 0 0",
+    'mount.fstab = "/etc/fstab.cbold";': "mount = tmpfs /mnt tmpfs rw 0 0",
+    'ip6.addr = "2001:db8::9";': "ip6.addr = 2001:db8::9",
+    "depend = db;": "depend = db",
+    '.include "/etc/jail.words";': "allow.chflags = true",
+    "devfs_ruleset = 77;": "",  # without mount.devfs, nobody mounts by it
+}
+
+
+def test_what_is_not_declared_is_named_before_it_is_lost(machine: Machine, old: Old) -> None:
+    place = "/etc/jail.conf.d/cbold.conf"
+    machine.write("/etc/fstab.cbold", "tmpfs /mnt tmpfs rw 0 0\n")
+    machine.write("/etc/jail.words", "allow.chflags;\n")
+    for words, told in WORDS.items():
+        text = "cbold { " + CONF.format(path=old.path, interface=machine.interface) + words + " }\n"
+        machine.write(place, text)
+        if told:
+            with pytest.raises(Failed, match="would be lost: " + re.escape(told)):
+                machine.jails([old.declared()])
+            assert machine.read(place) == text
+        else:
+            machine.jails([old.declared()], check=True)
+    machine.run("rm", "-f", "/etc/fstab.cbold", "/etc/jail.words")
+
+
+def test_variables_that_are_not_declared_are_named_before_they_are_lost(machine: Machine, old: Old) -> None:
+    old.define("/etc/rc.conf")
+    text = str(machine.read("/etc/rc.conf")) + 'jail_cbold_exec_prestop0="/usr/bin/true stop"\njail_cbold_mount_enable="YES"\njail_cbold_consolecmd="login"\n'
+    machine.write("/etc/rc.conf", text)
+    with pytest.raises(Failed, match="allow.mount = true; exec.prestop = /usr/bin/true stop"):
+        machine.jails([old.declared()])
+    hooks = {"start": "/usr/bin/true", "stop": "", "prestop": "/usr/bin/true stop"}
+    machine.jails([old.declared(exec=hooks, params={"mount.devfs": False, "allow.mount": True})])
+    assert 'jail_cbold_consolecmd="login"' in str(machine.read("/etc/rc.conf"))
+
+
+def test_a_hook_without_a_variable_is_refused_and_an_fstab_of_somebodys_stays(machine: Machine) -> None:
+    quiet = {"start": "/usr/bin/true", "stop": "/usr/bin/true"}
+    with pytest.raises(Failed, match="no variable for exec.created"):
+        machine.jails([machine.web(boot_style="rc_conf", exec={**quiet, "created": "/usr/bin/true"})])
+    machine.write("/etc/fstab.cbweb", "# somebody's\n")
+    with pytest.raises(Failed, match="fstab.cbweb is somebody's"):
+        machine.jails([machine.web(boot_style="rc_conf", exec=quiet)])
+    machine.jails([machine.web(exec=quiet)])
+    with pytest.raises(Failed, match="fstab.cbweb is somebody's"):
+        machine.jails([machine.web(boot_style="rc_conf", exec=quiet)])
+    machine.jails([], prune=True)
+    assert machine.read("/etc/fstab.cbweb") == "# somebody's\n"
+    machine.run("rm", "/etc/fstab.cbweb")
+    machine.jails([machine.web(boot_style="rc_conf", exec=quiet, params={"exec.clean": False})])
+    assert "exec.clean=false" in str(machine.read("/etc/rc.conf"))
+    machine.jails([], prune=True)
+
+
+def test_what_a_running_jail_may_is_not_taken_without_a_word(machine: Machine, old: Old) -> None:
+    machine.run("jail", "-c", "name=cbold", f"path={old.path}", "persist", "allow.raw_sockets=1", "host.hostname=old.example.org")
+    with pytest.raises(Failed, match="the running jail says .*allow.raw_sockets = true"):
+        machine.jails([old.declared(ip4="none")])
+    machine.jails([old.declared(ip4="none", params={"mount.devfs": False, "allow.raw_sockets": True})])

@@ -94,13 +94,13 @@ def look(host: Host, variables: Variables, read: Mapping[str, str]) -> Snapshot:
     for path in [*own, *named]:
         if path.startswith("/") and path not in recorder.texts:
             _try(recorder, path)
-    whole = whole_conf(variables)
-    text = _try(recorder, whole)
-    if text:
-        try:
-            jail_conf.parse(text, "/", whole, files=recorder)
-        except (FormatError, HostError):
-            pass  # jail(8) says so itself
+    _try(recorder, whole_conf(variables))
+    for place, text in list(recorder.texts.items()):
+        if ".include" in text and not place.startswith("/etc/fstab."):
+            try:
+                jail_conf.parse(text, "/", place, files=recorder)
+            except (FormatError, HostError):
+                pass  # jail(8) says so itself
     return Snapshot(recorder.texts)
 
 

@@ -20,7 +20,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import Form
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab, jail_conf, rc_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import kept_lines
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import stopping
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Params
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import CPUSET_HOOK, Params
 
 MARK = "# cellblock.jails "
 CONF_DIR = "/etc/jail.conf.d"
@@ -51,11 +51,11 @@ RC_HOOKS = (
     ("exec_prestop", "exec.prestop"),
     ("exec_poststop", "exec.poststop"),
 )
-# All that rc.d/jail reads of a jail, by what follows jail_NAME_; jail_web_2_ip is not one of web.
+# All that makes a jail, by what follows jail_NAME_; jail_web_2_ip is not one of web. Flags and the like go on counting.
 RC_VARIABLE = (
     "(?:" + "|".join(word for word, _param, _boolean in RC_WORDS) + r"|ip|ip_multi\d+|interface|vnet_interface"
     r"|socket_unixiproute_only|exec|exec_start|exec_stop|exec_afterstart\d+|(?:" + "|".join(word for word, _param in RC_HOOKS)
-    + r")\d*|fstab|zfs_dataset|parameters|consolecmd|program|flags|conf)"
+    + r")\d*|fstab|zfs_dataset|parameters|conf)"
 )
 # What rc.d/jail always says, whatever the variables are.
 RC_ALWAYS: Params = {
@@ -135,11 +135,13 @@ class Definition:
 
     def written(self) -> Params:
         """The parameters as they stand in the file: those of the next start, and what the next stop has to undo beside them."""
-        return stopping.with_hooks(self) if "waits" in self.meta else dict(self.params)
+        written = stopping.with_hooks(self) if "waits" in self.meta else dict(self.params)
+        return {"jid": [str(self.meta["jid"])], **written} if "jid" in self.meta else written
 
     def read(self) -> Definition:
         """The same without what :meth:`written` adds."""
-        return replace(self, params=stopping.without_hooks(self)) if "waits" in self.meta else self
+        read = replace(self, params=stopping.without_hooks(self)) if "waits" in self.meta else self
+        return replace(read, params={key: values for key, values in read.params.items() if key != "jid"}) if "jid" in self.meta else read
 
     def note(self, jid: object, boot: str) -> Mapping[str, Any]:
         """What was noted as waiting, if the jail still lives the life that it was noted in."""
@@ -240,10 +242,11 @@ def rc_lines(definition: Definition) -> Dict[str, str]:
             lines[word] = ("YES" if value in TRUE else "NO") if boolean else _escaped(value[-1] if value else "")
     if not vnet and rest.pop("allow.raw_sockets", ["false"]) in TRUE:
         lines["socket_unixiproute_only"] = "NO"
-    lines.update(_rc_hooks(rest))
+    lines.update(_rc_hooks(rest, where, fix))
     if rest.pop("mount", []):
         lines["fstab"] = fstab_path(definition.name)
-    rest.pop("exec.clean", None)
+    if rest.get("exec.clean") in TRUE:
+        del rest["exec.clean"]
     words = [_rc_word(param, value, where, fix) for param, value in rest.items()]
     if words:
         lines["parameters"] = " ".join(words)
@@ -263,10 +266,13 @@ def _rc_network(rest: Params, where: str, fix: str) -> Dict[str, str]:
     return {"vnet_interface": " ".join(interfaces)} if interfaces else {}
 
 
-def _rc_hooks(rest: Params) -> Dict[str, str]:
+def _rc_hooks(rest: Params, where: str, fix: str) -> Dict[str, str]:
     lines = {}
-    # There is no variable for exec.created; after the start is the next best moment.
-    hooks = {"exec.poststart": rest.pop("exec.created", []) + rest.pop("exec.poststart", [])}
+    # There is no variable for exec.created. After the start is another moment, but for what no start minds.
+    created = rest.pop("exec.created", [])
+    if any(one.strip() for one in rest.get("exec.start", [])) and any(not one.startswith(CPUSET_HOOK) for one in created):
+        raise InputError("rc.conf has no variable for exec.created, and exec.poststart comes after exec.start", where, fix)
+    hooks = {"exec.poststart": created + rest.pop("exec.poststart", [])}
     for word, param in RC_HOOKS:
         for number, command in enumerate(hooks.get(param) or rest.pop(param, [])):
             lines[f"{word}{number}"] = _escaped(command)

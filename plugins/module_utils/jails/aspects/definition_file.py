@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List
+from typing import Iterable, List, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step, write_step
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import cpus
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail, cpus
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene
 
 FACTS = ("depend", "networks", "traffic", "packages")  # of a mark, that options are behind
 
@@ -39,6 +40,31 @@ class DefinitionFile(Always):
         now = _points(new)
         return list(dict.fromkeys([*params, *(f"mounts ({point})" for point in _points(old) if point not in now), *facts]))
 
+    def define(self, scene: Scene, jail: Jail, old: Optional[Definition], draft: Draft) -> None:
+        """A number that somebody fixed stays, though no option gives one."""
+        jid = old.meta.get("jid") if old is not None else None
+        if old is None and jail.adopt:
+            from ansible_collections.cellblock.jails.plugins.module_utils.jails import adoption
+
+            jid = adoption.number(scene, jail)
+        if jid is not None:
+            draft.meta["jid"] = jid
+
+    def check(self, change: Change) -> None:
+        """Taking over loses nothing, and an fstab of somebody's is not ours."""
+        name, old, new = change.jail.name, change.old, change.wanted
+        if old is None and change.jail.adopt:
+            from ansible_collections.cellblock.jails.plugins.module_utils.jails import adoption
+
+            adoption.check(change)
+        elif new is not None and new.style == "rc_conf" and (old is None or old.style != "rc_conf"):
+            now = change.scene.seen.fstabs.get(name)
+            if now is not None and now != _fstab(new):
+                raise Refused(
+                    f"{definitions.fstab_path(name)} is somebody's, and rc.d/jail would mount it for a jail in the style rc_conf",
+                    f"jail {name}", "Move it away, or use boot_style: jail_conf",
+                )
+
     def prepare(self, change: Change) -> List[Step]:
         """Write the definition as it is to stand."""
         name, old, new, seen = change.jail.name, change.old, change.new, change.scene.seen
@@ -51,7 +77,7 @@ class DefinitionFile(Always):
                 steps += write_step(definitions.conf_path(name), now, new.conf())
         elif name in seen.confs and (old is not None or change.jail.adopt):
             steps += write_step(definitions.conf_path(name), seen.confs[name], None)
-        lines = "".join(f"{line}\n" for line in new.params.get("mount", [])) if new.style == "rc_conf" else None
+        lines = _fstab(new) if new.style == "rc_conf" else None
         now = seen.fstabs.get(name)
         if lines or (now is not None and old is not None and old.style == "rc_conf"):
             steps += write_step(definitions.fstab_path(name), now, lines or None)
@@ -63,6 +89,10 @@ class DefinitionFile(Always):
         if change.old is not None and change.old.style == "jail_conf":
             return write_step(definitions.conf_path(name), seen.confs[name], None)
         return write_step(definitions.fstab_path(name), seen.fstabs[name], None) if name in seen.fstabs else []
+
+
+def _fstab(definition: Definition) -> str:
+    return "".join(f"{line}\n" for line in definition.params.get("mount", []))
 
 
 def _points(definition: Definition) -> List[str]:
