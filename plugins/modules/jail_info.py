@@ -223,6 +223,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.backups import not
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.secrets import hide, hide_all
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.info import gather
 
 
@@ -243,8 +244,8 @@ def main() -> None:
         found = gather(host, options["storage_path"], options["storage_dataset"], options["sizes"], options["name"])
         notes.told(host, found["jails"])
     except CellblockError as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, **found)
+        module.fail_json(msg=hide(str(error)))
+    module.exit_json(changed=False, **hide_all(found))
 
 
 if __name__ == "__main__":

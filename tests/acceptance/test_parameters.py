@@ -78,3 +78,13 @@ def test_a_public_first_address_that_becomes_the_localhost_is_told(machine: Mach
     assert "1.2.3.4 is public and its first address, so what listens on 127.0.0.1 inside answers there" in str(told["warnings"])
     for first in ({"ip4": [f"{machine.interface}|10.99.0.20", public]}, {"ip4": [public], "loopback": "10.99.7.5"}):
         assert "is public" not in str(machine.jails([machine.web(root="empty", base=None, **first)], check=True).get("warnings"))
+
+
+def test_an_environment_is_told_by_nobody(machine: Machine) -> None:
+    secret = "hunter2xyz"
+    jail = machine.web(**IDLE, params={"env": {"A": secret}})
+    told = [machine.jails([jail])]
+    machine.run("jail", "-m", "name=cbweb", "env=A=other")
+    told += [machine.module("jail_info", **machine.storage), machine.jails([jail]), machine.module("jail_info", **machine.storage)]
+    told.append(machine.jails([], prune=True))
+    assert secret not in str([{key: value for key, value in one.items() if key != "invocation"} for one in told])

@@ -9,14 +9,30 @@ import re
 from typing import Any
 
 HIDDEN = "(hidden)"
-_VALUE = r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s\"',;]+)"
+_VALUE = r"(?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|[^\s\"',;\\]+)"
+_NAMES = (
+    r"passw(?:or)?d|passphrase|secret|token|credential|(?<![A-Za-z])psk"
+    r"|(?:api|auth|access|private|wpa|wep|nw|wg|shared|signing|encryption|master)[_-]?key"
+)
 _SECRETS = (
     # The password of CARP, see ifconfig(8), in addresses and in commands.
     re.compile(r"(\bvhid\s+\d+\b[^\n;,]*?\bpass\s+)[^\s\"',;]+"),
+    re.compile(r"(\bpass\s+)[^\s\"',;]+(?=[^\n;,\"]*?\bvhid\s+\d)"),
+    re.compile(r"(\|[0-9A-Fa-f.:]+(?:/[0-9.]+)?\s[^\n;,\"]*?\bpass\s+)[^\s\"',;]+"),
     # NAME=value and NAME: value, in environments, hooks, options of mounts and what programs print.
-    re.compile(rf"(?i)((?<![A-Za-z])[\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api_?key|private_?key)[\w.-]*\s*[=:]\s*){_VALUE}"),
-    # The user's part of a URL.
-    re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@\"']+@"),
+    re.compile(rf"(?i)((?<![A-Za-z])[\w.-]*(?:{_NAMES})[\w.-]*\s*[=:]\s*){_VALUE}"),
+    re.compile(rf"(?i)((?<![A-Za-z])(?:pass|pwd)\s*=\s*){_VALUE}"),
+    # --name value, and the keys of ifconfig(8) and its like; a name of a file is none.
+    re.compile(rf"(?i)((?<![\w-])--?(?![\w-]*(?:file|path)\b)[\w-]*(?:{_NAMES}|pass)\s+)(?!-){_VALUE}"),
+    re.compile(rf"(?i)(\b(?:wpakey|wepkey|nwkey|wgkey|psk)\s+){_VALUE}"),
+    # Headers of HTTP, and the options of some programs.
+    re.compile(r"(?i)(\bauthorization\s*:\s*(?:\w+\s+)?)[^\s\"',;]+"),
+    re.compile(r"(?i)(\bbearer\s+)[^\s\"',;]{8,}"),
+    re.compile(rf"(\b(?:mysql\w*|mariadb\w*|sshpass)\b[^\n;|&]*?\s-p\s?){_VALUE}"),
+    re.compile(r"(\bcurl\b[^\n;|&]*?\s(?:-u|--user)\s+[^\s:\"']+:)[^\s\"']+"),
+    # The user's part of a URL, and the password in a share of mount_smbfs(8).
+    re.compile(r"(\b[A-Za-z][A-Za-z0-9+.-]*://)[^\s/@\"']+(?=@)"),
+    re.compile(r"((?<![\w:])//[^\s/@:\"']+:)[^\s/@\"']+(?=@)"),
     # Whole environments of jails, see jail(8).
     re.compile(rf"(?m)(^\s*\"?env(?:\.[\w.-]+)?\"?\s*=\s*)(?:{_VALUE}(?:,\s*)?)+"),
     # Hashes of crypt(3).
@@ -26,8 +42,8 @@ _SECRETS = (
 
 def hide(text: str) -> str:
     """A text without the secrets in it."""
-    for number, pattern in enumerate(_SECRETS):
-        text = pattern.sub(rf"\g<1>{HIDDEN}" + ("@" if number == 2 else ""), text)
+    for pattern in _SECRETS:
+        text = pattern.sub(rf"\g<1>{HIDDEN}", text)
     return text
 
 
@@ -36,5 +52,11 @@ def hide_all(value: Any) -> Any:
     if isinstance(value, str):
         return hide(value)
     if isinstance(value, dict):
-        return {key: HIDDEN if str(key) == "env" or str(key).startswith("env.") else hide_all(one) for key, one in value.items()}
+        if _is_env(value.get("parameter")):  # what drifted
+            return {key: one if key == "parameter" else HIDDEN for key, one in value.items()}
+        return {key: HIDDEN if _is_env(key) else hide_all(one) for key, one in value.items()}
     return [hide_all(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_env(name: Any) -> bool:
+    return str(name) == "env" or str(name).startswith("env.")

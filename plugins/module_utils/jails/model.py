@@ -66,7 +66,10 @@ class Address:
                 length = _length(ip.version, prefix)
             except ValueError as error:
                 raise InputError(f"{prefix!r} is not a prefix length", where, f"0 to {ip.max_prefixlen}") from error
-        return cls(str(ip), length, interface, fields.check("words of ifconfig", words.strip(), where))
+        pattern, kind = fields.KINDS["words of ifconfig"]
+        if not re.fullmatch(pattern, words.strip()):
+            raise InputError(f"{text.strip()!r} has words that cannot stand there", where, f"Give {kind}")
+        return cls(str(ip), length, interface, words.strip())
 
 
 @lru_cache(maxsize=None)

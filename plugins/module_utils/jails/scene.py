@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Dict, List, Mapping, Optional, Sequence, 
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step, write_step
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Entry
+from ansible_collections.cellblock.jails.plugins.module_utils.formats.secrets import HIDDEN
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import stopping
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail, Params
@@ -149,7 +150,8 @@ class SharedFiles:
 
 def texts(values: Mapping[str, Sequence[str]]) -> str:
     """Parameters as a diff shows them."""
-    return "".join(f"{param}: {', '.join(value)}\n" for param, value in sorted(values.items()))
+    shown = {param: [HIDDEN] if param == "env" or param.startswith("env.") else value for param, value in values.items()}
+    return "".join(f"{param}: {', '.join(value)}\n" for param, value in sorted(shown.items()))
 
 
 def differing(names: Sequence[str], old: Definition, new: Definition) -> Tuple[str, ...]:
