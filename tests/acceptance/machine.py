@@ -121,6 +121,11 @@ class Machine(abc.ABC):
         return {"storage_path": self.place, "storage_dataset": self.dataset}
 
     @property
+    def osreldate(self) -> int:
+        """The host's release, as __FreeBSD_version tells it."""
+        return int(self.run("sysctl", "-n", "kern.osreldate"))
+
+    @property
     def clone(self) -> str:
         """The cheapest root of a base that this storage has."""
         return "clone" if self.dataset else "thin"

@@ -381,3 +381,24 @@ def test_jail_info_tells_all_there_is(machine: Machine) -> None:
         assert [jail["drift"] for jail in drift if jail["name"] == "cbweb"] != [[]]
     finally:
         machine.run("jail", "-r", "cbforeign")
+
+
+@pytest.mark.storage("zfs")
+@pytest.mark.parametrize("style", ["jail_conf", "rc_conf"])
+def test_a_dataset_is_given_to_a_jail(machine: Machine, style: str) -> None:
+    """By jail(8) since FreeBSD 15, by a hook before."""
+    given = f"{str(machine.dataset).partition('/')[0]}/cbown"
+    machine.run("zfs", "create", "-o", "mountpoint=none", "-o", "jailed=on", given)
+    try:
+        params = {"zfs.dataset": [given], "allow.mount": True, "allow.mount.zfs": True, "enforce_statfs": 1}
+        declared = machine.web(root="clone", boot_style=style, params=params, **IDLE)
+        for state in ("started", "restarted"):
+            machine.jails([{**declared, "state": state}])
+            if machine.real:
+                assert given in machine.run("jexec", "-l", "cbweb", "zfs", "list", "-H", "-o", "name").splitlines()
+            assert machine.jails([declared])["steps"] == []
+        machine.jails([], prune=True)
+        assert machine.ask("zfs", "list", given).rc == 0
+    finally:
+        machine.jails([], prune=True)
+        machine.run("zfs", "destroy", given)

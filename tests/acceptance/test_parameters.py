@@ -46,7 +46,7 @@ def test_a_parameter_holds_and_goes(machine: Machine, style: str, kind: str) -> 
         with pytest.raises(Failed, match="Use boot_style: jail_conf"):
             machine.jails(declared)
         return
-    if kind in NEWER and int(machine.run("sysctl", "-n", "kern.osreldate")) < NEWER[kind]:
+    if kind in NEWER and machine.osreldate < NEWER[kind]:
         with pytest.raises(Failed, match="the kernel of this host does not know it|is in FreeBSD 15.0 and later"):
             machine.jails(declared)
         return

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import Any, Dict, List, Mapping, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import loopback
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import RC_START, RC_STOP, Definition
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import BASE_MOUNT, CONSOLE_LOG, CPUSET_HOOK, Params
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import BASE_MOUNT, CONSOLE_LOG, CPUSET_HOOK, ZFS_HOOK, Params
 from ansible_collections.cellblock.jails.plugins.module_utils.networks import join as joins
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.join import Join
 from ansible_collections.cellblock.jails.plugins.module_utils.networks.loopback import HOOK as LOOPBACK
@@ -65,6 +66,8 @@ def _hooks(params: Params, meta: Mapping[str, Any]) -> Options:
             found["cpuset"] = hook[len(CPUSET_HOOK):].partition(" ")[0]
         if BPF.fullmatch(hook):
             found["bpf"] = True
+        if hook.startswith(ZFS_HOOK):
+            params.setdefault("zfs.dataset", []).append(shlex.split(hook)[-1])
     if NFSD in params.get("exec.prepare", []):
         found["nfsd"] = True
         params.pop("allow.nfsd", None)
@@ -75,7 +78,7 @@ def _hooks(params: Params, meta: Mapping[str, Any]) -> Options:
         found.update(asked or {})
         _drop(params, "exec.prestart", MODULES)
     for param in [param for param in params if param.startswith("exec.")]:
-        kept = [hook for hook in params[param] if not (hook.startswith(CPUSET_HOOK) or BPF.fullmatch(hook))]
+        kept = [hook for hook in params[param] if not (hook.startswith((CPUSET_HOOK, ZFS_HOOK)) or BPF.fullmatch(hook))]
         params[param] = [hook for hook in kept if not (meta.get("traffic") and TRAFFIC.fullmatch(hook))]
     return found
 

@@ -20,6 +20,7 @@ BASE_ROOTS = ("thin", "clone", "thick")
 BASE_MOUNT = "basejail"  # where a thin jail sees its base, below its root
 CONSOLE_LOG = "/var/log/jail_{name}_console.log"  # unless params.exec.consolelog says otherwise
 CPUSET_HOOK = "/usr/bin/cpuset -l "
+ZFS_HOOK = "/sbin/zfs jail "  # in place of zfs.dataset, which jail(8) has since FreeBSD 15
 # What these hooks do at a start is done to a running jail too, so that a change of them waits for nothing.
 LIVE_HOOKS = (CPUSET_HOOK, "/sbin/pfctl -q -a cellblock/", "/sbin/dnctl ", "/sbin/kldload -n ")
 INTERFACE = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,14}")

@@ -348,8 +348,8 @@ def _check_list(param: Param, values: List[str], where: str) -> List[str]:
         if len(fields) < 3 or not fields[1].startswith("/"):
             raise InputError(f"{value!r} is no line of fstab(5)", where, "Give device, absolute mount point and type")
     for value in values if param.type == "names" else ():
-        if not value or "," in value:
-            raise InputError(f"{value!r} is not one name", where, "Give a list of names; jail(8) splits no commas here")
+        if not value or "," in value or param.name == "zfs.dataset" and not re.fullmatch(r"[\w.:/-]+", value, re.ASCII):
+            raise InputError(f"{value!r} is not one name", where, "Give a list of names, without commas; of datasets, without what a shell reads")
     return values
 
 

@@ -67,9 +67,11 @@ def variables(host: SimulatedHost) -> Dict[str, str]:
 
 @tool("sh")
 def shell(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
-    """sh(1): the one question that is asked of it, what the variables of rc.conf are."""
-    if args[:1] != ["-c"] or "load_rc_config jail" not in args[1]:
+    """sh(1): what the variables of rc.conf are, or a line of a hook."""
+    if args[:1] != ["-c"] or "\n" in args[1] and "load_rc_config jail" not in args[1]:
         return 0, "", ""
+    if "load_rc_config jail" not in args[1]:
+        return host.call(args[1])
     return 0, "".join(f"{name}={shlex.quote(value)}\n" for name, value in sorted(variables(host).items())), ""
 
 

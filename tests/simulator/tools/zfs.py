@@ -466,9 +466,29 @@ def _load_key(host: SimulatedHost, rest: List[str], props: Dict[str, str], optio
     return ""
 
 
+JAIL_USAGE = """\
+invalid jail id or name
+usage:
+\tjail <jailid|jailname> <filesystem>
+
+For the property list, run: zfs set|get
+
+For the delegated permission list, run: zfs allow|unallow
+
+For further help on a command or topic, run: zfs help [<topic>]
+"""
+
+
+def _jail(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: Dict[str, str], flags: str) -> str:
+    if rest[0] not in {name for jail in host.state["jails"].values() for name in (jail["jid"], jail["name"])}:
+        raise Refusal(JAIL_USAGE, 2)
+    _need(host, rest[1])
+    return ""
+
+
 VERBS = {
-    "load-key": _load_key, "mount": _mount, "create": _create, "snapshot": _snapshot, "clone": _clone, "destroy": _destroy, "set": _set, "list": _list,
-    "get": _get, "rename": _rename, "unmount": _unmount, "umount": _unmount,
+    "jail": _jail, "load-key": _load_key, "mount": _mount, "create": _create, "snapshot": _snapshot, "clone": _clone,
+    "destroy": _destroy, "set": _set, "list": _list, "get": _get, "rename": _rename, "unmount": _unmount, "umount": _unmount,
     "rollback": _rollback, "inherit": _inherit,
 }
 

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, List, Sequence
+import shlex
+from typing import Dict, Iterable, List, Optional, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
@@ -13,9 +14,10 @@ from ansible_collections.cellblock.jails.plugins.module_utils.errors import Inpu
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import drift, params, runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.addresses import ADDRESSES, NETWORK
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import ZFS_HOOK, Jail
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, texts
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene, texts
 
 
 class Parameters(Always):
@@ -33,6 +35,14 @@ class Parameters(Always):
         if any(params.unsure(name) for jail in jails for name in jail.params):
             known = host.run(["sysctl", "-N", "security.jail.param"]).out.split()
             seen.own[self.name] = frozenset(line.partition("security.jail.param.")[2].rstrip(".") for line in known)
+
+    def define(self, scene: Scene, jail: Jail, old: Optional[Definition], draft: Draft) -> None:
+        """Before FreeBSD 15 jail(8) gives no datasets to a jail: hooks do at the same moment what its ``zfs.dataset`` does."""
+        given = draft.params.get("zfs.dataset", [])
+        if given and params.since_problem("zfs.dataset", scene.seen.osreldate):
+            hooks = [f"{ZFS_HOOK}{jail.name} {shlex.quote(dataset)}" for dataset in given]
+            del draft.params["zfs.dataset"]
+            draft.params["exec.created"] = [*draft.params.get("exec.created", []), *hooks]
 
     def check(self, change: Change) -> None:
         """The host must know them."""

@@ -132,6 +132,8 @@ class TestCheck:
             ("ip4.addr", "2001:db8::1", "not an IPv4 address"),
             ("ip6.addr", "10.0.0.1", "not an IPv6 address"),
             ("vnet.interface", "epair0b,epair1b", "list of names"),
+            ("zfs.dataset", ["tank/a b"], "not one name"),
+            ("zfs.dataset", ["tank/$(reboot)"], "what a shell reads"),
             ("exec.start", [True], "boolean"),
             ("exec.start", [["a"]], "not a text"),
             ("mount", "tmpfs /tmp", "no line of fstab(5)"),
