@@ -159,7 +159,10 @@ VALUES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size
 
 
 @settings(max_examples=10)
-@given(hook=VALUES.map(lambda text: f"/usr/bin/true {text}"), variable=VALUES, meta=VALUES.map(lambda text: text.replace(",", ";").replace("\n", " ")))
+@given(
+    hook=VALUES.map(lambda text: f"/usr/bin/true {text};"), variable=VALUES,
+    meta=VALUES.map(lambda text: text.replace(",", ";").replace("\n", " ")),
+)
 def test_odd_values_arrive_unharmed(machine: Machine, hook: str, variable: str, meta: str) -> None:
     params = {"meta.k": meta} if machine.osreldate >= META else {}
     odd = {"exec": {"start": "", "stop": "", "poststop": hook}, "rc_conf": {"v": variable}, "params": params}

@@ -99,6 +99,9 @@ TRAPS = [
     ({"name": "devfsrules_cb", "number": 4, "rules": BASICS}, "devfsrules_jail"),
     ({"name": "devfsrules_cb", "rules": ["path mem unhid"]}, "unhid"),
     ({"name": "devfsrules_cb", "rules": ["include $devfsrules_nope"]}, "devfsrules_nope"),
+    ({"name": "devfsrules_cb", "rules": ["hide", "unhide path 'bpf*'"]}, "Conditions come first"),
+    ({"name": "devfsrules_cb", "rules": ["hide", "include devfsrules_jail"]}, "is no number"),
+    ({"name": "devfsrules_cb", "rules": ["hide", "path 'bpf*'"]}, "without an action"),
 ]
 
 
@@ -170,3 +173,27 @@ def test_a_jail_does_not_start_with_a_ruleset_that_was_emptied(machine: Machine)
     finally:
         machine.jails([], prune=True)
         machine.module("devfs_ruleset", name="cb_bpf", number=4243, state="absent")
+
+
+def test_a_number_of_freebsds_that_another_ruleset_took_is_told(machine: Machine) -> None:
+    before = machine.read("/etc/devfs.rules")
+    machine.write("/etc/devfs.rules", (before or "") + "[theirs=5]\nadd path 'bpf*' unhide\n")
+    quiet = {"vnet": True, "ip4": None, "state": "present", "exec": {"start": "", "stop": ""}}
+    for asked in ({}, {"devfs_ruleset": "devfsrules_jail_vnet"}):
+        assert "gives its number to theirs" in str(machine.jails([machine.web(**quiet, **asked)], check=True).get("warnings"))
+    assert "theirs" not in str(machine.jails([machine.web(**quiet, devfs_ruleset="theirs")], check=True).get("warnings"))
+    if before is None:
+        machine.run("rm", "/etc/devfs.rules")
+    else:
+        machine.write("/etc/devfs.rules", before)
+
+
+def test_directories_where_files_are_wanted_are_passed_over(machine: Machine) -> None:
+    places = ("/etc/fstab.old", "/etc/jail.conf.d/old.conf", "/etc/jail.old.conf")
+    for place in places:
+        machine.write(f"{place}/.keep", "")
+    machine.jails([machine.web(exec={"start": "", "stop": ""})])
+    machine.module("jail_info", **machine.storage)
+    machine.jails([], prune=True)
+    for place in places:
+        machine.run("rm", "-r", place)

@@ -14,11 +14,22 @@ KINDS = {"dict": "a dictionary", "list": "a list", "int": "a whole number", "boo
 # What people write who come from other tools.
 SENSES = {
     "started": "running up active", "stopped": "down halted off", "absent": "removed deleted destroyed purged",
-    "ip4": "address addresses inet ipaddr", "ip6": "inet6", "interface": "iface nic", "base": "release template version image",
-    "boot": "autostart onboot enabled", "resolv_conf": "dns nameserver nameservers", "authorized_keys": "ssh_keys pubkeys",
+    "ip4": "address addresses inet ipaddr ip ipv4 ip4_addr", "ip6": "inet6 ipv6 ip6_addr", "interface": "iface nic",
+    "base": "release template version image", "boot": "autostart onboot enabled", "boot_order": "priority order",
+    "devfs_ruleset": "ruleset devfs", "limits": "rlimits rlimit rctl resources", "hostname": "host fqdn host_hostname domain",
+    "networks": "bridge bridges dhcp gateway defaultrouter", "depend": "depends requires after", "cpuset": "cpus cores", "timezone": "tz",
+    "path": "rootdir", "was": "renamed rename", "copy_of": "clone_of copy", "resolv_conf": "dns nameserver nameservers", "authorized_keys": "ssh_keys pubkeys",
     "params": "parameters options properties", "mounts": "fstab volumes nullfs", "packages": "pkgs pkg", "exec": "hooks",
     "memoryuse": "memory mem ram", "pcpu": "cpu", "maxproc": "processes procs", "storage_dataset": "dataset zfs zpool",
     "storage_path": "jail_dir basedir",
+}
+# Names of jail(8) that stand inside of an option.
+STARTS = {
+    "exec": ("exec.", "exec_"),
+    "params": (
+        "allow.", "allow_", "mount.", "host.", "children", "ip4.", "ip6.", "sysv", "linux", "zfs.", "meta", "env", "stop.", "securelevel",
+        "enforce_statfs", "persist", "osrel", "mac.",
+    ),
 }
 
 
@@ -112,6 +123,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
 def nearest_word(word: str, known: Iterable[str]) -> str:
     """The known word that is nearest to one, by its letters or its sense; "" when none is near."""
     words = {one: one for one in known}
+    for option, starts in STARTS.items():
+        if option in words and word not in words and word.startswith(starts):
+            return option
     senses = {other: one for one, others in SENSES.items() if one in words for other in others.split()}
     near = difflib.get_close_matches(word.lower().replace("-", "_"), [*words, *senses], 1, 0.6)
     return {**senses, **words}[near[0]] if near else ""

@@ -25,6 +25,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Numbers of rulesets that give none: far from FreeBSD's own and from those that people choose by hand.
 DERIVED = range(10000, 60000)
 TYPES = ("disk", "mem", "tape", "tty")
+CONDITIONS = ("path", "type")
 WITH_VALUE = ("path", "type", "user", "group", "mode", "include")
 
 
@@ -37,9 +38,12 @@ def check_rule(text: str, where: str) -> str:
     words = words[1:] if words[:1] == ["add"] else words
     if not words:
         raise InputError("an empty rule", where, "Such as: path 'bpf*' unhide")
-    place = 0
+    place, acts = 0, False
     while place < len(words):
         word = words[place]
+        if word in CONDITIONS and acts:
+            raise InputError(f"{word} stands behind an action", f"{where}, {text!r}", "Conditions come first: path 'bpf*' unhide")
+        acts = acts or word not in CONDITIONS
         if word not in (*WITH_VALUE, "hide", "unhide"):
             raise InputError(f"{word!r} is no condition or action of devfs(8)", f"{where}, {text!r}", "See devfs(8)")
         if word in WITH_VALUE and place + 1 >= len(words):
@@ -47,9 +51,13 @@ def check_rule(text: str, where: str) -> str:
         value = words[place + 1] if word in WITH_VALUE else ""
         if word == "type" and value not in TYPES:
             raise InputError(f"{value!r} is no type", f"{where}, {text!r}", f"One of {', '.join(TYPES)}")
+        if word == "include" and not re.fullmatch(r"[0-9]+|\$[A-Za-z_][A-Za-z0-9_]*", value):
+            raise InputError(f"{value!r} is no number", f"{where}, {text!r}", f"Write ${value}, or a ruleset's number")
         if word == "path" and len(value.encode()) > 199:
             raise InputError("devfs(8) cuts patterns at 199 bytes", f"{where}, {text!r}", "Use a shorter one")
         place += 2 if word in WITH_VALUE else 1
+    if not acts:
+        raise InputError("a rule without an action", f"{where}, {text!r}", "Such as: path 'bpf*' unhide")
     if any(char in text for char in "`;&|<>\n#"):
         raise InputError("sh would read more than a rule in it", f"{where}, {text!r}", "Leave out ` ; & | < > and #")
     return "add " + " ".join(_quoted(word) for word in words)

@@ -21,7 +21,10 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry imp
 RESERVED = ("basejails", "flavours", "all")
 # What jail(8) calls a shell for when a command has one of them, see command.c.
 SHELL = "!\"$&'()*;<>?[\\]`{|}~"
-BUILTIN = frozenset("cd export set unset umask ulimit eval exec trap read shift return local alias wait . :".split())
+BUILTIN = frozenset(
+    "cd export set unset umask ulimit eval exec trap read shift return local alias unalias wait exit source break continue if while until"
+    " for case function readonly getopts . :".split()
+)
 HOOKS = frozenset(
     f"exec.{word}" for word in "prepare prestart created start poststart prestop stop poststop release".split()
 )
@@ -232,9 +235,10 @@ def _check_hook(command: str, where: str) -> None:
         return
     what = "an assignment" if re.match(r"[A-Za-z_]\w*=", words[0]) else f"{words[0]}, a word of the shell's" if words[0] in BUILTIN else ""
     what = what or ("a comment" if any(word.startswith("#") for word in words[1:]) else "")
+    what = what or ("several lines" if "\n" in command.strip() else "")
     if what:
         raise InputError(
-            f"it has {what}, and jail(8) calls no shell for {command!r}: it would look for a program", where,
+            f"it has {what}, and jail(8) calls no shell for {command!r}: it would run its first word with all others", where,
             f"Put a ';' at its end, or write /bin/sh -c '{command}'",
         )
 

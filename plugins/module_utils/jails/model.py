@@ -56,7 +56,9 @@ class Address:
         try:
             ip = ipaddress.ip_address(address)
         except ValueError as error:
-            raise InputError(f"{address!r} is not an IP address", where, "Write [interface|]address[/prefix]") from error
+            asks = address.lower() in ("dhcp", "slaac", "accept_rtadv", "auto")
+            fix = "Only a jail with a network stack of its own can ask for one: declare it by networks" if asks else "Write [interface|]address[/prefix]"
+            raise InputError(f"{address!r} is not an IP address", where, fix) from error
         if ip.is_multicast or ip.is_unspecified or str(ip) == "255.255.255.255":
             raise InputError(f"{address} is not an address of a host", where, "Give a unicast address")
         if interface is not None and not INTERFACE.fullmatch(interface):
@@ -67,6 +69,8 @@ class Address:
                 length = _length(ip.version, prefix)
             except ValueError as error:
                 raise InputError(f"{prefix!r} is not a prefix length", where, f"0 to {ip.max_prefixlen}") from error
+        if re.match(r"[0-9]+\.[0-9.]+|[0-9A-Fa-f]*:[0-9A-Fa-f:]+", words.strip()):
+            raise InputError(f"{text.strip()!r} holds several addresses", where, "Make it a list, or put commas between them")
         pattern, kind = fields.KINDS["words of ifconfig"]
         if not re.fullmatch(pattern, words.strip()):
             raise InputError(f"{text.strip()!r} has words that cannot stand there", where, f"Give {kind}")

@@ -154,7 +154,7 @@ def _read_files(host: Host, seen: Observed) -> None:
         if entry.endswith(".conf") and not entry.startswith(".") and not host.isdir(f"{definition.CONF_DIR}/{entry}"):
             seen.confs[entry[:-5]] = host.read(f"{definition.CONF_DIR}/{entry}") or ""
     for entry in host.listdir("/etc"):
-        if entry.startswith("fstab."):
+        if entry.startswith("fstab.") and not host.isdir(f"/etc/{entry}"):
             seen.fstabs[entry[6:]] = host.read(f"/etc/{entry}") or ""
         elif entry.startswith("jail.") and entry.endswith(".conf") and len(entry) > 10:
             seen.foreign[entry[5:-5]] = f"/etc/{entry}"

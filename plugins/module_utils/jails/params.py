@@ -157,13 +157,9 @@ def find(name: str) -> Optional[Param]:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """How to mend a name that is not known: the nearest that is."""
-    import difflib  # only an error needs it, and a module starts anew at every call
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails import guiding  # a module starts anew at every call
 
-    names = sorted(known)
-    close = difflib.get_close_matches(word, names, 1)
-    if close:
-        return f"The nearest name is {close[0]}"
-    return f"Known: {', '.join(names) or 'none'}" if len(names) <= 12 else "No known name is near it"
+    return guiding.nearest(word, known)
 
 
 def since_problem(name: str, osreldate: int) -> Optional[str]:
@@ -276,10 +272,9 @@ def check(name: str, value: Any, where: str) -> List[str]:
 
 def _mend(name: str) -> str:
     """What is meant by a name that jail(8) does not know."""
-    if name.startswith("mount."):
-        kind = name[len("mount."):]
-        return f"Declare it in mounts, as {{type: {kind}, dest: ...}}; allow.{name} would let the jail itself mount it"
-    return nearest(name, PARAMS)
+    from ansible_collections.cellblock.jails.plugins.module_utils.jails import guiding
+
+    return guiding.parameter(name, PARAMS)
 
 
 def _boolean(value: Any, where: str) -> bool:

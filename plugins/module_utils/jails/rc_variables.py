@@ -71,7 +71,7 @@ def load(host: Host, service: str = "jail", prefix: str = "jail_") -> Variables:
 
     def take(path: str) -> None:
         nonlocal plain
-        text = None if path in texts else host.read(path)
+        text = None if path in texts or host.isdir(path) else host.read(path)
         if text is not None:
             texts[path] = text
             plain = rc_conf.settle(text, known) and plain

@@ -745,13 +745,13 @@ def _in_order(words: List[str]) -> str:
 
 
 def _unknown_word(words: List[str]) -> str:
-    left = words[1:] if words[0].isdigit() else list(words)
+    """What devfs(8) takes for no word of a rule; conditions come first."""
+    left, acts = words[1:] if words[0].isdigit() else list(words), False
     while left:
         word = left.pop(0)
-        if word in WITH_VALUE:
-            left = left[1:]
-        elif word not in ("hide", "unhide"):
+        if word not in (*WITH_VALUE, "hide", "unhide") or (acts and word in ("path", "type")):
             return word
+        left, acts = left[1:] if word in WITH_VALUE else left, acts or word not in ("path", "type")
     return ""
 
 
@@ -783,7 +783,10 @@ def devfs(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
         unknown = _unknown_word(rule.split())
         if unknown:
             raise Refusal(f"devfs rule: unknown argument: {unknown}")
-        if rule.startswith("include ") and rule.split()[1] not in sets:
+        included = rule.split("include ")[1].split()[0] if "include " in rule else ""
+        if included and not included.isdigit():
+            raise Refusal(f"devfs rule: error converting to number: {included}")
+        if included and included not in sets:
             raise Refusal("devfs rule: ioctl DEVFSIO_RADD: No such process")
         sets.setdefault(number, []).append(rule)
     return 0, "", ""

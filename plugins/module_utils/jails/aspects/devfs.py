@@ -12,7 +12,10 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails import param
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Draft, Scene
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene
+
+# What /etc/defaults/devfs.rules has for jails.
+DEFAULTS = {4: "devfsrules_jail", 5: "devfsrules_jail_vnet"}
 
 
 class Devfs(Always):
@@ -24,6 +27,18 @@ class Devfs(Always):
         """The definition has the number."""
         if draft.params.get("mount.devfs") == ["true"]:
             draft.params["devfs_ruleset"] = [str(_ruleset(scene, jail))]
+
+    def check(self, change: Change) -> None:
+        """A number that FreeBSD gives its own rulesets may be another's in /etc/devfs.rules."""
+        found = (change.wanted.params if change.wanted is not None else {}).get("devfs_ruleset")
+        number = int(found[-1]) if found else 0
+        own, asked = DEFAULTS.get(number), change.jail.ruleset
+        taken = sorted(name for name, other in change.scene.seen.rulesets.items() if other == number and name != own)
+        if own is not None and taken and asked in (None, own):
+            change.scene.warnings.append(
+                f"jail {change.jail.name}: ruleset {number} is FreeBSD's {own}, but /etc/devfs.rules gives its number to {', '.join(taken)}, "
+                "so that is what the jail sees. Give that one another number there, or name the one that is meant in devfs_ruleset"
+            )
 
 
 def _ruleset(scene: Scene, jail: Jail) -> int:

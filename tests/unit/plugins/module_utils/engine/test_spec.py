@@ -12,7 +12,9 @@ import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.spec import nearest_word
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputErrors
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.options import JAIL
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.planning import plan
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.request import Request
 from ansible_collections.cellblock.jails.plugins.modules import jail, jails
@@ -36,7 +38,7 @@ def test_every_fault_of_every_jail_is_told(capsys: Any) -> None:
     ]
     assert refused(capsys, jails, {"jails": declared, "purge": True}) == [
         "purge is not an option. The nearest is prune",
-        "jails[1] (web): ip5 is not an option. The nearest is ip6",
+        "jails[1] (web): ip5 is not an option. The nearest is ip4",
         "jails[1] (web), state: starting is none of present, started, stopped, restarted, absent. The nearest is started",
         "jails[2]: name is missing",
         "jails[3] (db), fib: a whole number is wanted, not 'x'",
@@ -50,6 +52,14 @@ def test_the_jails_as_a_dictionary_are_refused_in_a_sentence(capsys: Any) -> Non
     assert refused(capsys, jails, {"jails": {"web": {"base": "15.1-RELEASE"}}}) == [
         "jails: a list is wanted, not a dictionary. Begin each item with '- name: web'"
     ]
+
+
+def test_words_lead_by_their_sense() -> None:
+    meant = {
+        "ip": "ip4", "ruleset": "devfs_ruleset", "exec_start": "exec", "allow.raw_sockets": "params", "securelevel": "params",
+        "priority": "boot_order", "rlimits": "limits", "requires": "depend", "hostnam": "hostname",
+    }
+    assert {word: nearest_word(word, JAIL) for word in meant} == meant
 
 
 def test_values_are_looked_at_where_other_options_are_at_fault(capsys: Any) -> None:

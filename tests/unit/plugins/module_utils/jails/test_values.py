@@ -113,3 +113,24 @@ def test_a_hostile_text_stays_a_value(option: str, style: str, text: str) -> Non
         assert by_sh(texts[inside.RC_CONF] or "", list(jail.inside.rc_conf)) == dict(jail.inside.rc_conf)
     for path, entries in ((inside.ALIASES, jail.inside.aliases), (inside.KEYS, jail.inside.authorized_keys or ())):
         assert len((texts.get(path) or "").split("\n")[:-1]) == len(entries)
+
+
+def hooked(hook: str) -> Jail:
+    return jail_from({"name": "web", "root": "empty", "exec": {"prestart": hook}}, "/jails")
+
+
+@pytest.mark.parametrize("hook", ["FOO=bar /x", "cd /x", "exit 0", "if /x", "while /x", "source /x", "/x # note", "/x\n/y", "/x one\n/y two"])
+def test_a_hook_that_only_a_shell_understands_is_refused(hook: str) -> None:
+    with pytest.raises(InputError, match="jail\\(8\\) calls no shell"):
+        hooked(hook)
+
+
+@pytest.mark.parametrize("hook", ["FOO=bar /x;", "cd /x && /y", "/x\n/y;", "env A=b /x", "/x a=b", "/x -m 'a b'", "/x\n", "test -f /x"])
+def test_other_hooks_are_taken_as_they_are(hook: str) -> None:
+    assert hooked(hook).params["exec.prestart"] == [hook]
+
+
+@pytest.mark.parametrize(("text", "said"), [("10.0.0.1/24 10.0.0.2", "several addresses"), ("dhcp", "networks"), ("em0|SLAAC", "networks")])
+def test_what_is_no_address_leads_on(text: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        jail_from({"name": "web", "root": "empty", "ip4": [text]}, "/jails")
