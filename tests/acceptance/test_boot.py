@@ -146,6 +146,34 @@ def test_what_is_not_to_boot_does_not_where_all_would(machine: Machine, etc: Etc
     assert boot(machine) == ["old1"]
 
 
+@pytest.mark.parametrize("how", ["by a relative name", "by a file in between"])
+def test_what_is_not_to_boot_does_not_where_all_would_by_another_way(machine: Machine, etc: Etc, how: str) -> None:
+    line = '.include "{}";\n'
+    etc.write("/etc/theirs.conf", line.format("/etc/jail.conf.d/*.conf"))
+    etc.write("/etc/jail.conf.d/old2.conf", etc.other("old2"))
+    include = line.format("jail.conf.d/*.conf" if how == "by a relative name" else "/etc/theirs.conf")
+    etc.write("/etc/jail.conf", etc.other("old1") + include)
+    machine.jails([machine.web(boot=False, **QUIET)])
+    assert boot(machine) == ["old1", "old2"]
+    machine.jails([], prune=True)
+    etc.write("/etc/rc.conf", str(machine.read("/etc/rc.conf")).replace('jail_list="old1 old2"\n', ""))
+    etc.write("/etc/jail.conf", "allow.sysvipc;\n" + etc.other("old1") + include)
+    with pytest.raises(Failed, match="and as something else"):
+        machine.jails([machine.web(**QUIET)])
+
+
+def test_another_program_than_jail_is_told(machine: Machine, etc: Etc) -> None:
+    etc.add('jail_cbweb_program="/usr/local/sbin/wrapper"\n')
+    assert "starts it by /usr/local/sbin/wrapper" in str(machine.jails([machine.web(**QUIET)], check=True).get("warnings"))
+
+
+def test_a_nested_jail_of_somebodys_boots_in_its_parent_or_not_at_all(machine: Machine, etc: Etc) -> None:
+    etc.write("/etc/jail.conf", etc.other('"orphan.kid"') + etc.other("old1", "children.max = 2;"))
+    assert boot(machine) == ["old1"]
+    machine.jails([machine.web(**QUIET)])
+    assert boot(machine) == ["old1", "cbweb"]
+
+
 def test_a_file_that_counts_before_ours_is_refused_or_told(machine: Machine, etc: Etc) -> None:
     etc.write("/etc/theirs.conf", etc.other("cbweb"))
     etc.add('jail_cbweb_conf="/etc/theirs.conf"\n')

@@ -104,7 +104,7 @@ def listing(seen: Observed, text: str, defined: Defined, whole: bool) -> Listing
     base = list(before)
     if not before:
         # Without a list, rc.d/jail would start those too that are not to boot, where jail.conf includes them.
-        if any(mark.get("boot", True) or seen.includes for mark in facts.values()):
+        if any(mark.get("boot", True) or seen.gathers for mark in facts.values()):
             found = predict(seen.variables.values, seen.boot_files).order
             base = [name for name in found if name not in known or name in facts]
     after = jail_list(base, facts, [name for name, _definition in defined], known, whole)

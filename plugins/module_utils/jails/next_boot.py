@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
@@ -172,7 +172,18 @@ def _everything(known: Mapping[str, str], files: Files) -> List[Start]:
     starts: List[Start] = []
     for jail in found:
         starts += _with_needs(jail["name"], conf, found)
-    return list({start.name: start for start in reversed(starts)}.values())[::-1]
+    return _with_parents(list({start.name: start for start in reversed(starts)}.values())[::-1])
+
+
+def _with_parents(starts: Sequence[Start]) -> List[Start]:
+    """A jail with a dotted name comes up in its parent, or not at all."""
+    found: List[Start] = []
+    for start in starts:
+        parent = start.name.rpartition(".")[0]
+        if parent and not start.problem and not any(one.name == parent and not one.problem for one in found):
+            start = replace(start, problem=f'jail "{parent}" not found')
+        found.append(start)
+    return found
 
 
 # -- the old style: what rc.d/jail makes of variables

@@ -105,6 +105,11 @@ class Observed:
         """Whether rc.d/jail reads that file in place of those in jail.conf.d, because it includes them."""
         return bool(INCLUDES.search(self.boot_files.text(self.whole_conf) or ""))
 
+    @property
+    def gathers(self) -> bool:
+        """Whether that file includes any other: by a relative name, or by others in between, ours too where it starts all jails."""
+        return ".include" in (self.boot_files.text(self.whole_conf) or "")
+
     def elsewhere(self, name: str) -> Optional[str]:
         """The file besides jail.conf.d that defines a jail in another's hand, if there is one."""
         infix = definition.infix(name)

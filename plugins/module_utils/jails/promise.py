@@ -55,12 +55,12 @@ def _snapshot(seen: Observed, defined: Mapping[str, Optional[Definition]]) -> Sn
     """The files after the run. Others' files in jail.conf.d that stay as they are need no reading to be compared."""
     texts: Dict[str, Optional[str]] = {}
     parsed: Dict[str, Sequence[Mapping[str, Any]]] = {}
-    for name in seen.confs:
+    for name in seen.confs if not seen.gathers else ():
         parsed[definitions.conf_path(name)] = [{"name": name, "params": {}}]
     for name, new in defined.items():
         path = definitions.conf_path(name)
         if new is not None and new.style == "jail_conf":
-            texts[path] = new.conf() if seen.includes else ""
+            texts[path] = new.conf() if seen.gathers else ""
             parsed[path] = [{"name": name, "params": new.params}]
         elif name in seen.confs:
             texts[path] = None
@@ -75,11 +75,12 @@ def _others(before: next_boot.Boot, after: next_boot.Boot, ours: Any) -> None:
         if start.name in ours or start.problem:
             continue
         then = after.find(start.name)
-        if then is None or then.conf != start.conf or (then.params or {}) != (start.params or {}):
-            how = "would not boot any more" if then is None else f"would boot by {then.conf} in place of {start.conf}"
+        if then is None or (then.params or {}) != (start.params or {}):
+            how = "would not boot any more" if then is None else f"would boot by {then.conf} in place of {start.conf}, and as something else"
             raise Refused(
                 f"jail {start.name} {how}: it boots because there is no jail_list, and with one it does not", "jail_list",
-                "Set boot: false for the jails of this call, or make that jail one that jail_list can name",
+                "Set boot: false for the jails of this call, or make that jail one that jail_list can name. Where jail.conf gives defaults "
+                'to others\' files, let it include "/etc/jail.conf.d/*.conf" by just that name: rc.d/jail then reads it for those in jail_list',
             )
 
 
@@ -109,7 +110,16 @@ def _problem(change: Change, after: next_boot.Boot, seen: Observed, listed: List
     expected = new.start_file()
     if start.conf != expected and not (start.conf == seen.whole_conf and seen.includes and new.style == "jail_conf"):
         return f"at boot rc.d/jail starts it by {start.conf} in place of {expected}", _way(name, start.conf, seen), True
-    return _otherwise(change, start, seen) or _early(new, after)
+    return _program(name, seen) or _otherwise(change, start, seen) or _early(new, after)
+
+
+def _program(name: str, seen: Observed) -> Problem:
+    """rc.conf may name another program than jail(8)."""
+    for variable in (f"jail_{definitions.infix(name)}_program", "jail_program"):
+        program = seen.rc.get(variable)
+        if program and program != "/usr/sbin/jail":
+            return f"at boot rc.d/jail starts it by {program}", f"Take {variable} out of {seen.variables.setter(variable)}, if that is not jail(8)", False
+    return None
 
 
 def _way(name: str, place: str, seen: Observed) -> str:

@@ -242,7 +242,8 @@ class _Script:
             if not self.parse_options(j, jv):
                 continue
             flags = self.var(f"jail_{jv}_flags", "jail_flags").split()
-            code, out, err = self.host.run(["jail", *flags, "-i", "-f", self.conf, "-c", j])
+            program = self.var(f"jail_{jv}_program", "jail_program") or "jail"
+            code, out, err = self.host.run([program, *flags, "-i", "-f", self.conf, "-c", j])
             shown = self.hostname or j
             if code:
                 self.said += f' cannot start jail  "{shown}": \n{out}{err}'
