@@ -147,6 +147,13 @@ class Machine(abc.ABC):
         listed = json.loads(self.run("jls", "--libxo", "json", "-n"))["jail-information"]["jail"]
         return {jail["name"]: jail for jail in sorted(listed, key=lambda jail: int(jail["jid"]))}
 
+    def linger(self, jail: str, address: str) -> None:
+        """Let a jail be dying for a while when it stops: somebody is connected to it."""
+        self.run("jexec", jail, "daemon", "-f", "nc", "-n", "-l", address, "7070")
+        self.run("sleep", "2")
+        self.run("daemon", "-f", "sh", "-c", f"sleep 15 | nc -n {address} 7070")
+        self.run("sleep", "2")
+
     def addresses(self) -> Set[str]:
         """The IPv4 and IPv6 addresses on the interface, with prefix."""
         lines = self.run("ifconfig", "-f", "inet:cidr,inet6:cidr", self.interface).splitlines()
@@ -220,6 +227,9 @@ class Simulated(Machine):
 
     def commands(self) -> int:
         return len(self.sim.commands)
+
+    def linger(self, jail: str, address: str) -> None:
+        self.sim.state["linger"] = True
 
     def read(self, path: str) -> Optional[str]:
         real = self.sim.real(path)

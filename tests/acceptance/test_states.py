@@ -106,3 +106,23 @@ def test_a_flavour_shows_as_a_count_and_a_digest(machine: Machine) -> None:
     machine.write(f"{flavour}/root/notes", "three\n")
     assert planned() != first
     machine.run("rm", "-r", flavour)
+
+
+def test_a_jail_that_somebody_is_connected_to_stops_starts_and_goes(machine: Machine) -> None:
+    """It is dying for a minute or two after its stop, and holds its root as long."""
+    machine.jails([machine.web(root=machine.clone)])
+    for state in ("restarted", "stopped"):
+        machine.linger("cbweb", "10.99.0.20")
+        only(machine, state=state)
+    only(machine, state="started")
+    machine.linger("cbweb", "10.99.0.20")
+    only(machine, state="absent")
+    assert "cbweb" not in machine.names(machine.place)
+
+
+def test_a_jail_that_was_stopped_by_hand_and_is_dying_still_goes(machine: Machine) -> None:
+    machine.jails([machine.web(root=machine.clone)])
+    machine.linger("cbweb", "10.99.0.20")
+    machine.run("jail", "-f", "/etc/jail.conf.d/cbweb.conf", "-r", "cbweb")
+    only(machine, state="absent")
+    assert "cbweb" not in machine.names(machine.place)

@@ -145,6 +145,20 @@ def test_a_clone_comes_to_a_new_clone_with_all_that_is_its_own(bases: Machine) -
 
 
 @pytest.mark.storage("zfs")
+def test_a_clone_that_somebody_is_connected_to_comes_to_a_new_clone_or_back(bases: Machine) -> None:
+    bases.jails([bases.web(root="clone")])
+    bases.linger("cbweb", "10.99.0.20")
+    assert "'/usr/bin/false' failed" in failing(bases, gate={**GATE, "within": 1, "commands": ["/usr/bin/false"]})
+    assert not upgraded(bases) and origin(bases) == BASE and "cbweb" in bases.running()
+    bases.linger("cbweb", "10.99.0.20")
+    upgrade(bases)
+    assert upgraded(bases) and origin(bases) == NEXT and "cbweb" in bases.running()
+    bases.linger("cbweb", "10.99.0.20")
+    back(bases)
+    assert not upgraded(bases) and origin(bases) == BASE and "cbweb" in bases.running()
+
+
+@pytest.mark.storage("zfs")
 def test_a_clone_that_others_hold_on_to_is_merged_in_place(bases: Machine) -> None:
     bases.jails([bases.web(root="clone")])
     bases.run("zfs", "snapshot", f"{bases.dataset}/cbweb@hourly")

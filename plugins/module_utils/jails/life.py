@@ -26,9 +26,19 @@ def stop(definition: Definition) -> Step:
 def start(definition: Definition) -> Step:
     """Start a jail."""
     return Step(
-        "start", lambda host: runtime.start(host, definition), lambda host: runtime.stop(host, definition),
+        "start", lambda host: runtime.start(host, definition), lambda host: _unstart(host, definition),
         f"jail {definition.name}", "stopped\n", "running\n",
     )
+
+
+def gone(name: str) -> Step:
+    """A jail that was stopped before, and is still dying, holds its root."""
+    return Step("wait until it is quite gone", lambda host: runtime.wait_dead(host, name))
+
+
+def _unstart(host: Host, definition: Definition) -> None:
+    runtime.stop(host, definition)
+    runtime.wait_dead(host, definition.name)  # a new jail's root goes next
 
 
 def leave(definition: Definition) -> Step:

@@ -130,6 +130,8 @@ class Planner:
                 change.steps += aspect.alter(change)
         elif change.ends_running:
             change.steps.append(life.start(new))
+            for aspect in self.aspects:
+                change.steps += aspect.after_start(change)
         if change.ends_running:
             change.inside = [step for aspect in self.aspects for step in aspect.inside(change)]
 
@@ -170,6 +172,7 @@ class Planner:
         if change.running is not None:
             change.steps += [*self._before_stop(change), life.leave(old)]
         else:
+            change.steps += [life.gone(name)] if name in self.seen.dying else []
             change.steps += life.left_mounted(self.seen, old, runtime.clean_up)
         for aspect in reversed(self.aspects):
             change.steps += aspect.remove(change)

@@ -29,7 +29,7 @@ def alive(host: Host, name: str) -> bool:
     :raises HostError: when that is not to be known; nobody takes away the mounts of a jail that may run.
     """
     told = host.ask(["jls", "-j", name, "jid"])
-    if told.rc != 0 and "not found" not in told.err:
+    if told.rc != 0 and not told.err.rstrip().endswith(("not found", "is dying")):
         raise HostError(f"jls(8) failed: {told.said()}", f"jail {name}")
     return told.rc == 0
 

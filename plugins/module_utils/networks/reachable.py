@@ -29,7 +29,7 @@ class Reachable(Aspect):
 
     def after_start(self, change: Change) -> List[Step]:
         """Ask ifconfig(8) until none of its addresses is tentative."""
-        if not change.ends_running or change.live or change.wanted is None:
+        if change.wanted is None:
             return []
         from ansible_collections.cellblock.jails.plugins.module_utils.networks import join as joins
 
@@ -55,12 +55,12 @@ def _wait(host: Host, name: str, asked: Sequence[Tuple[Sequence[str], str]]) -> 
             said = next((line for line in listed.splitlines() if re.match(rf"\s*inet6 {re.escape(address)}(?:%\S+)? ", line)), "")
             if "duplicated" in said:
                 raise HostError(f"{address} is used by another on its network already", f"jail {name}", "Give it an address of its own")
-            if said and "tentative" not in said:
+            if "tentative" not in said:  # nor one that the jail's own start did not set
                 left.remove((words, address))
         return not left
 
     if not host.wait_until(settled, PATIENCE):
         raise HostError(
-            f"{left[0][1]} cannot be used yet after {PATIENCE:g} s: {said.strip() or 'it is on no interface'}", f"jail {name}",
+            f"{left[0][1]} cannot be used yet after {PATIENCE:g} s: {said.strip()}", f"jail {name}",
             "Is the interface up, and IPv6 not disabled on it?",
         )

@@ -12,6 +12,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine import stor
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import Stamp, Walk
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades import applying
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.keeping import local_properties, move_aside
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.merging import Bases, Rules, merge
@@ -80,6 +81,7 @@ class Cut:
             raise HostError(f"dataset {self.growing} is not mounted at {root}", f"jail {name}", "Mount its parents, see 'zfs mount'")
         self._carry(host, name, root, bases, rules)
         storage.set_properties(host, self.growing, {"cellblock:state": own.get("cellblock:state", "ready")})
+        runtime.wait_dead(host, name)  # a closed connection holds the root for a while
         move_aside(host, self.dataset, self.aside)
         storage.rename_dataset(host, self.growing, self.dataset)
 

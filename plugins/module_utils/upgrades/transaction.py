@@ -222,7 +222,12 @@ def _change(one: Subject) -> Step:
         what = f"let a new clone of {one.new} take the place of {one.cut.dataset}, which becomes {one.cut.aside}"
     if one.merge.kept:
         what += f", its own word stands at {', '.join('/' + path for path in one.merge.kept[:10])}"
-    undo: Optional[Callable[[Host], None]] = one.keep.restore if one.keep.wanted else None
+
+    def back(host: Host) -> None:
+        runtime.wait_dead(host, one.name)  # a closed connection holds the root
+        one.keep.restore(host)
+
+    undo: Optional[Callable[[Host], None]] = back if one.keep.wanted else None
     return Step(what, lambda host: _heard(one, lambda: do(host)), undo, one.root, before, after)
 
 

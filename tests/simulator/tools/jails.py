@@ -576,9 +576,10 @@ def jls(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
             return (0 if found else 1), "", ""
         if not found:
             shown = wanted if wanted.isdigit() else f'"{wanted}"'
+            said = "is dying" if any(wanted in (one["name"], one["jid"]) for one in host.state["dying"]) else "not found"
             head = "" if names or "n" in flags else HEAD
             empty = _envelope([]) if json_out else head
-            return 1, empty, f"jls: jail {shown} not found\n"
+            return 1, empty, f"jls: jail {shown} {said}\n"
     unknown = [name for name in names if name not in host.kernel() and not name.startswith(("meta.", "env."))]
     if unknown:
         return 1, "", f"jls: unknown parameter: {unknown[0]}\n"

@@ -289,8 +289,14 @@ def _not_busy(host: SimulatedHost, name: str) -> None:
     point = _mounted(host, name)
     if not point:
         return
-    used = any(mount["node"].startswith(point + "/") for mount in host.state["mounts"])
-    if used or any(jail["path"] == point for jail in [*host.state["jails"].values(), *host.state["dying"]]):
+    if any(mount["node"].startswith(point + "/") for mount in host.state["mounts"]):
+        raise Refusal(f"cannot unmount '{point}': pool or dataset is busy")
+    _not_held(host, point)
+
+
+def _not_held(host: SimulatedHost, point: str) -> None:
+    """A jail holds its root until it is quite gone."""
+    if point and any(jail["path"] == point for jail in [*host.state["jails"].values(), *host.state["dying"]]):
         raise Refusal(f"cannot unmount '{point}': pool or dataset is busy")
 
 
@@ -317,6 +323,8 @@ def _set(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: D
     _need(host, name)
     given = dict(word.split("=", 1) for word in rest[:-1])
     before = home(host, name)
+    if "mountpoint" in given:
+        _not_held(host, _mounted(host, name))
     host.state["datasets"][name]["props"].update(normal(name, given))
     for key in given:
         host.state["datasets"][name].get("received", {}).pop(key, None)
@@ -376,6 +384,9 @@ def _rename(host: SimulatedHost, rest: List[str], props: Dict[str, str], options
     moved = [mount for mount in host.state["mounts"] if mount["special"] == old or mount["special"].startswith(old + "/")]
     if new in datasets:
         raise Refusal(f"cannot rename '{old}': dataset already exists")
+    if "u" not in flags:
+        for mount in moved:
+            _not_held(host, mount["node"])
     host.state["datasets"] = {
         (new + name[len(old):] if name == old or name.startswith((old + "/", old + "@", old + "#")) else name): one
         for name, one in datasets.items()

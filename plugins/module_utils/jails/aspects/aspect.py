@@ -102,6 +102,10 @@ class Aspect:
         """Change the jail in place; asked only when it goes on running."""
         return []
 
+    def after_start(self, change: Change) -> List[Step]:
+        """What has to be before the jail counts as started; asked when this run starts it. Its failure takes the start back."""
+        return []
+
     def inside(self, change: Change) -> List[Step]:
         """What runs inside of a jail that runs when all is done, for as long as it likes: without the host's lock."""
         return []
