@@ -39,6 +39,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.planning imp
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.request import Request  # noqa: E402
 from ansible_collections.cellblock.jails.tests.simulator import SimulatedHost, door  # noqa: E402
 
+ENTER = TREE / "tests" / "simulator" / "bin" / "enter"
 TOOLS = "/sbin"
 Argv = Tuple[str, ...]
 
@@ -104,8 +105,8 @@ class Replayed:
         """What a module answers here."""
         prefix = str(Path(os.path.realpath(python)).parents[1])
         unshare = ["unshare", "--mount", "--propagation", "private", *([] if os.geteuid() == 0 else ["--map-root-user"])]
-        argv = [*unshare, "--", "/bin/sh", "-c", door.ENTER, "sh", str(self.root), "exec /usr/local/bin/python3 -", prefix, str(TREE.parents[2])]
-        done = subprocess.run(argv, input=module, env=door.ENVIRONMENT, capture_output=True, check=False)
+        argv = [*unshare, "--", str(ENTER), str(self.root), prefix, str(TREE.parents[2]), "/usr/local/bin/python3", "-"]
+        done = subprocess.run(argv, input=module, capture_output=True, check=False)
         assert done.returncode == 0, (done.stdout[-2000:] + done.stderr[-2000:]).decode()
         return dict(json.loads(done.stdout))
 

@@ -88,7 +88,7 @@ def lay_tree() -> None:
     wanted = {name for name in names if (TOP / name).is_file() and not name.startswith((".git/", "build/"))}
     for path in sorted(TREE.rglob("*"), reverse=True) if TREE.exists() else []:
         inside = str(path.relative_to(TREE))
-        if path.is_file() and inside not in wanted and not inside.startswith("tests/output"):
+        if path.is_file() and inside not in wanted and not inside.startswith("tests/output") and path.parent.name != "__pycache__":
             path.unlink()
     for name in sorted(wanted):
         target = TREE / name
@@ -97,6 +97,12 @@ def lay_tree() -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(TOP / name, target.with_name(target.name + ".new"))
         target.with_name(target.name + ".new").rename(target)
+
+
+def compile_tree(venv: Path) -> None:
+    """Compile what simulated hosts import at each call, and nobody else may write."""
+    shutil.rmtree(COLLECTIONS / ".compiled", ignore_errors=True)  # of modules, as they were; see tests/simulator/compiled
+    subprocess.run([venv / "bin" / "python", "-m", "compileall", "-q", TREE / "plugins" / "module_utils", TREE / "tests" / "simulator"], check=True)
 
 
 def environment(venv: Path) -> Dict[str, str]:
@@ -143,6 +149,7 @@ class Kit:
 
     def __init__(self, venv: Path) -> None:
         self.venv = venv
+        compile_tree(venv)
         self.environment = environment(venv)
         cache = HOME / ".ansible" / "test" / "cache"
         cache.mkdir(parents=True, exist_ok=True)

@@ -8,73 +8,24 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Dict, List
 
 from .core import TOOLS, SimulatedHost
 from .fresh import fresh_host
 
-HERE = Path(__file__).resolve().parent
-COLLECTIONS = HERE.parents[4]
 STATE = ".simulator/state.json"
 # What the machine's own do as well, and Ansible's shell calls for itself; in-process they are simulated.
 OF_THIS_MACHINE = ("chmod", "dd", "find", "head", "ln", "mkdir", "sync", "test")
-# As a real host answered `jexec t1 env` over ssh, commands.json.
-ENVIRONMENT = {
-    "HOME": "/root", "USER": "root", "LOGNAME": "root", "SHELL": "/bin/sh", "LANG": "C.UTF-8",
-    "SSH_CONNECTION": "10.10.10.1 44556 10.10.10.10 22",
-    "PATH": "/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/bin",
-}
-# OpenSSH's options that take a value.
-WITH_VALUE = "BbcDEeFIiJLlmOopQRSWw"
-ENTER = r"""
-set -e
-root=$1
-bind() { mkdir -p "$root$2"; mount --rbind "$1" "$root$2"; }
-bind /usr/bin /usr/bin
-bind /usr/bin /bin
-bind /usr/lib /usr/lib
-bind /usr/lib /lib
-[ ! -d /usr/lib64 ] || { bind /usr/lib64 /usr/lib64; bind /usr/lib64 /lib64; }
-bind /dev /dev
-bind /proc /proc
-bind "$3" /.python
-bind "$4" /.collections
-# A Python may look for its shared library where it was installed.
-[ -e "$root$3" ] || [ -L "$root$3" ] || { mkdir -p "$root${3%/*}"; ln -sfn /.python "$root$3"; }
-shift
-exec chroot "$root" /bin/sh -c "cd /root; $1"
-"""
 
 
-def parse(arguments: List[str]) -> Tuple[str, str]:
-    """ssh's host and remote command."""
-    words = list(arguments)
-    while words and words[0].startswith("-"):
-        word = words.pop(0)
-        if len(word) == 2 and word[1] in WITH_VALUE and words:
-            words.pop(0)
-    host = words.pop(0) if words else ""
-    return host.rpartition("@")[2], " ".join(words[1:] if words[:1] == ["--"] else words)
-
-
-def ssh(arguments: List[str]) -> int:
-    """Run a remote command; its exit code."""
-    name, command = parse(arguments)
-    if not name:
-        sys.stderr.write("usage: ssh [-options] destination [command]\n")
-        return 255
-    place = Path(os.environ["CELLBLOCK_SIMULATOR"]) / name
-    root = place / "root"
+def settle(place: Path) -> None:
+    """Lay out the host of a directory, unless another call just did."""
     with _locked(place):
-        if not (root / STATE).exists():
-            lay_out(root)
-    unshare = ["unshare", "--mount", "--propagation", "private", *([] if os.geteuid() == 0 else ["--map-root-user"])]
-    prefix = str(Path(os.path.realpath(sys.executable)).parents[1])
-    argv = [*unshare, "--", "/bin/sh", "-c", ENTER, "sh", str(root), command, prefix, str(COLLECTIONS)]
-    return subprocess.run(argv, env=ENVIRONMENT, check=False).returncode
+        (place / "python").write_text(f"{Path(os.path.realpath(sys.executable)).parents[1]}\n")
+        if not (place / "root" / STATE).exists():
+            lay_out(place / "root")
 
 
 class _locked:
@@ -112,7 +63,7 @@ def lay_out(root: Path) -> None:
 def save(host: SimulatedHost, path: Path) -> None:
     """Keep the state."""
     new = path.with_suffix(".new")
-    new.write_text(json.dumps(host.state, indent=1))
+    new.write_text(json.dumps(host.state))
     new.rename(path)
 
 

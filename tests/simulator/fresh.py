@@ -8,7 +8,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
-import tarfile
 from pathlib import Path
 from typing import Any, Dict, Optional
 
@@ -74,6 +73,8 @@ BASE: Dict[str, str] = {
 @functools.lru_cache(maxsize=None)
 def base_set(version: str = "15.1-RELEASE-p1") -> bytes:
     """A tiny base.txz."""
+    import tarfile
+
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:xz") as archive:
         for name, text in sorted(BASE.items()):

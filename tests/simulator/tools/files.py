@@ -10,7 +10,6 @@ import os
 import re
 import shutil
 import subprocess
-import urllib.request
 from pathlib import Path
 from typing import List, Sequence, Set, Tuple
 
@@ -146,6 +145,8 @@ def fetch(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
         if url.startswith("file://"):
             data = host.real(url[7:]).read_bytes()
         else:
+            import urllib.request  # takes longer than all other imports of the simulator
+
             with urllib.request.urlopen(url, timeout=10) as stream:  # noqa: S310
                 data = stream.read()
     except OSError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import tarfile
 from pathlib import Path
 from typing import List, Tuple
 
@@ -52,6 +51,8 @@ def services_mkdb(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 @tool("make")
 def make(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     """make(1) -C SOURCE installworld and distribution: what a base set has, at the source's patch level."""
+    import tarfile
+
     from ..fresh import base_set
 
     text = host.real(f"{args[args.index('-C') + 1]}/sys/conf/newvers.sh").read_text()

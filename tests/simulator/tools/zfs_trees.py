@@ -11,7 +11,6 @@ import os
 import shutil
 import stat
 import subprocess
-import tarfile
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
@@ -73,6 +72,8 @@ def changed(before: Mapping[str, Look], after: Mapping[str, Look], top: Path) ->
 
 def pack(top: Path, paths: Sequence[str]) -> bytes:
     """The paths of a tree as an archive, its top first."""
+    import tarfile
+
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
         archive.add(top, ".", recursive=False)
@@ -83,6 +84,8 @@ def pack(top: Path, paths: Sequence[str]) -> bytes:
 
 def unpack(data: bytes, top: Path, gone: Sequence[str] = ()) -> None:
     """Bring an archive's paths into a tree, and take others away."""
+    import tarfile
+
     for path in gone:
         _discard(top / path)
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
