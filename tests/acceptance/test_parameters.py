@@ -88,3 +88,36 @@ def test_an_environment_is_told_by_nobody(machine: Machine) -> None:
     told += [machine.module("jail_info", **machine.storage), machine.jails([jail]), machine.module("jail_info", **machine.storage)]
     told.append(machine.jails([], prune=True))
     assert secret not in str([{key: value for key, value in one.items() if key != "invocation"} for one in told])
+
+
+def test_an_address_that_others_add_is_theirs_and_one_that_was_ours_goes(machine: Machine) -> None:
+    ours = [f"{machine.interface}|10.99.0.20", f"{machine.interface}|10.99.0.21"]
+    machine.jails([machine.web(ip4=ours, **IDLE)])
+    machine.run("ifconfig", machine.interface, "inet", "10.99.0.99/32", "alias")
+    machine.run("jail", "-m", "name=cbweb", "ip4.addr=10.99.0.20,10.99.0.21,10.99.0.99")
+    assert machine.jails([machine.web(ip4=ours, **IDLE)])["steps"] == []
+    told = next(one for one in machine.module("jail_info", **machine.storage)["jails"] if one["name"] == "cbweb")
+    assert told["drift"] == []
+    machine.jails([machine.web(ip4=ours[:1], **IDLE)])
+    assert set(machine.running()["cbweb"]["ip4.addr"]) == {"10.99.0.20", "10.99.0.99"}
+    machine.run("jail", "-m", "name=cbweb", "ip4.addr=10.99.0.20,10.99.0.21")  # as a run that was killed would leave it
+    assert machine.jails([machine.web(ip4=ours[:1], **IDLE)])["steps"] == ["cbweb: change the running jail: ip4.addr"]
+    assert machine.running()["cbweb"]["ip4.addr"] == ["10.99.0.20"]
+    machine.run("ifconfig", machine.interface, "inet", "10.99.0.99", "-alias")
+    machine.jails([machine.web(ip4=ours, **IDLE)])
+    assert machine.jails([machine.web(ip4=ours, **IDLE)])["steps"] == []
+    machine.jails([], prune=True)
+
+
+def test_a_jail_may_have_the_hosts_own_name(machine: Machine) -> None:
+    declared = [machine.web(params={"host": "inherit"}, **IDLE)]
+    machine.jails(declared)
+    assert machine.running()["cbweb"]["host"] == "inherit"
+    assert machine.jails(declared)["steps"] == []
+    machine.jails([machine.web(**IDLE)])
+    machine.jails(declared)
+    assert machine.running()["cbweb"]["host"] == "inherit" and machine.jails(declared)["steps"] == []
+    for more in ({"hostname": "other"}, {"boot_style": "rc_conf"}):
+        with pytest.raises(Failed, match="host name of its own"):
+            machine.jails([machine.web(params={"host": "inherit"}, **IDLE, **more)])
+    machine.jails([], prune=True)

@@ -214,11 +214,23 @@ def _params(options: Mapping[str, Any], path: str, network: Params, where: str) 
     faults.tell()
     for group in ("meta", "env"):
         _gather_keys(found, group)
+    if found.get("host") == ["inherit"]:
+        _inherit_host(found, options, where)
     asked = _cpuset(options.get("cpuset"), where)
     if asked is not None:
         # The kernel forgets a jail's CPU set with the jail; the hook sets it anew at every start.
         found.setdefault("exec.created", []).append(f"{CPUSET_HOOK}{asked} -j {name}")
     return {key: value for key, value in found.items() if value or not key.startswith("exec.")}
+
+
+def _inherit_host(found: Params, options: Mapping[str, Any], where: str) -> None:
+    """A jail without a name of its own: the kernel takes any word on it for one."""
+    given = [name for name in found if name.startswith("host.") and (name != "host.hostname" or options.get("hostname"))]
+    if given:
+        raise InputError(f"{given[0]} gives it a host name of its own, and host: inherit that of the host", where, "Drop one of them")
+    if options.get("boot_style") == "rc_conf":
+        raise InputError("rc.conf wants a host name of its own for each jail, and host: inherit has none", where, "Use boot_style: jail_conf")
+    del found["host.hostname"]
 
 
 def _param(key: str, value: Any, where: str) -> List[str]:

@@ -49,16 +49,23 @@ _COUNTS = ("children.max", "zfs.mount_snapshot")
 _SYSV = ("sysvmsg", "sysvsem", "sysvshm")
 
 
-def holds(name: str, values: List[str], wanted: Mapping[str, List[str]], kernel: Mapping[str, Any]) -> bool:
+def holds(
+    name: str, values: List[str], wanted: Mapping[str, List[str]], kernel: Mapping[str, Any], dropped: Sequence[str] = (),
+) -> bool:
     """Whether the kernel has what a definition says of a parameter, as far as the kernel shows it, and it is the definition's to say.
 
+    Addresses that others add, behind those of the definition, are none of its business.
+
     :param wanted: the whole definition: by ip_hostname, jail(8) adds addresses to those that are declared.
+    :param dropped: the addresses that were the definition's, and are to go.
     """
     now = params.running(name, kernel)
     if now is None:
         return not name.startswith(("meta.", "env."))
-    if name in ("ip4.addr", "ip6.addr") and wanted.get("ip_hostname", ["false"]) in (["true"], []):
-        return params.within(values, now)
+    if name in ("ip4.addr", "ip6.addr"):
+        named = wanted.get("ip_hostname", ["false"]) in (["true"], [])
+        first = named or not values or params.same(name, values[:1], list(now)[:1])
+        return first and params.within(values, now) and not any(params.within([one], now) for one in dropped)
     return params.same(name, values, now)
 
 

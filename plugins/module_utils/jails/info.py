@@ -198,7 +198,7 @@ def _drift(seen: Observed, ours: Optional[Definition], kernel: Mapping[str, Any]
     found = []
     for name, values in wanted.items():
         known = params.find(name)
-        if known is not None and known.kernel and not drift.holds(name, values, ours.params, kernel):
+        if known is not None and known.kernel and not drift.holds(name, values, ours.params, kernel, ours.meta.get("dropped", ())):
             found.append({"parameter": name, "file": values, "kernel": params.running(name, kernel)})
     beyond = drift.beyond(ours.params, kernel, seen.sysctl)
     return found + [{"parameter": name, "file": [], "kernel": kernel[name]} for name in beyond if name not in waiting]

@@ -185,6 +185,8 @@ def default(name: str, others: Mapping[str, List[str]]) -> Optional[List[str]]:
     """
     if _KEY.match(name):
         return []
+    if name.startswith("host.") and others.get("host") == ["inherit"]:
+        return None  # any word on it would make it the jail's own
     if name in _SYSV and "allow.sysvipc" in others:
         said = others["allow.sysvipc"]
         return ["inherit" if true(said[-1] if said else None) else "disable"]

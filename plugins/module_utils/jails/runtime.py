@@ -177,14 +177,19 @@ def modify(host: Host, name: str, changes: Mapping[str, Sequence[str]]) -> None:
     host.run(["jail", "-m", f"name={name}", *words], where=f"jail {name}")
 
 
-def bring_addresses(host: Host, name: str, param: str, old: Sequence[Address], new: Sequence[Address]) -> None:
-    """Change a running jail's addresses: jail(8) -m tells the kernel, but leaves the interfaces alone."""
+def bring_addresses(
+    host: Host, name: str, param: str, old: Sequence[Address], new: Sequence[Address], others: Sequence[str] = (),
+) -> None:
+    """Change a running jail's addresses: jail(8) -m tells the kernel, but leaves the interfaces alone.
+
+    :param others: addresses that somebody else gave to the jail; they stay.
+    """
     interfaces = ask.interfaces(host)
     added = [address for address in new if address.interface is not None and address not in old]
     for address in added:
         add_address(host, address)
     try:
-        modify(host, name, {param: [address.ip for address in new]})
+        modify(host, name, {param: [*(address.ip for address in new), *others]})
     except CommandError:
         for address in added:
             if not has_address(interfaces, address):  # else the host had it before

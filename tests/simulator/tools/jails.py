@@ -439,6 +439,8 @@ def _kernel(params: Params, jail_: Dict[str, Any]) -> None:
             jail_[canonical] = {"1": "new", "2": "inherit", "0": "disable"}.get((values or ["new"])[-1], (values or ["new"])[-1])
         else:
             jail_[canonical] = (values or [""])[-1]
+    if any(key.startswith("host.") for key in params) and "host" in jail_:
+        jail_["host"] = "new"  # whatever else is said: PR_HOST in kern_jail.c
 
 
 def _sysvipc(params: Params, jail_: Dict[str, Any]) -> None:

@@ -36,6 +36,9 @@ class Addresses(Always):
             param = "ip6.addr" if address.family == "inet6" else "ip4.addr"
             owned = replace(address, interface=None) if address.ip in hosts else address
             draft.params.setdefault(param, []).append(owned.conf())
+        gone = _dropped(jail, old)
+        if gone:
+            draft.meta["dropped"] = gone
 
     def check(self, change: Change) -> None:
         """Interfaces must be there, and who is to bring an address must be known."""
@@ -74,11 +77,13 @@ class Addresses(Always):
             new = _addresses(change.wanted, param)
             now = [str(ip) for ip in change.running.get(param) or []]
             on_host = all(address.interface is None or runtime.has_address(interfaces, address) for address in new)
-            if drift.holds(param, [address.ip for address in new], change.wanted.params, {param: now}) and on_host:
+            dropped = change.wanted.meta.get("dropped", ())
+            if drift.holds(param, [address.ip for address in new], change.wanted.params, {param: now}, dropped) and on_host:
                 continue
             old = _addresses(change.old, param) if change.old is not None else []
             there = [address for address in old if runtime.has_address(interfaces, address)]
-            steps.append(_address_step(change.jail.name, param, there, new, now))
+            known = {*dropped, *(address.ip for address in (*old, *new))}
+            steps.append(_address_step(change.jail.name, param, there, new, now, [ip for ip in now if ip not in known]))
         return steps
 
 
@@ -165,12 +170,23 @@ def _hosts_own(scene: Scene, jail: Jail, old: Optional[Definition]) -> List[str]
     return sorted(found)
 
 
-def _address_step(name: str, param: str, old: List[Address], new: List[Address], now: List[str]) -> Step:
+def _address_step(name: str, param: str, old: List[Address], new: List[Address], now: List[str], others: List[str]) -> Step:
+    after = [*(address.ip for address in new), *others]
     return Step(
         f"change the running jail: {param}",
-        lambda host: runtime.bring_addresses(host, name, param, old, new), None, f"jail {name}, running",
-        f"{param}: {', '.join(now)}\n", f"{param}: {', '.join(address.ip for address in new)}\n",
+        lambda host: runtime.bring_addresses(host, name, param, old, new, others), None, f"jail {name}, running",
+        f"{param}: {', '.join(now)}\n", f"{param}: {', '.join(after)}\n",
     )
+
+
+def _dropped(jail: Jail, old: Optional[Definition]) -> List[str]:
+    """The addresses that were declared, are not any more, and that a running jail may still have."""
+    if old is None:
+        return []
+    new = {address.ip for address in jail.addresses}
+    found = [str(ip) for ip in old.meta.get("dropped", ())]
+    found += [address.ip for param in ADDRESSES for address in _addresses(old, param)]
+    return [ip for ip in dict.fromkeys(found) if ip not in new]
 
 
 def _of_family(option: Any, family: str, interface: Optional[str], where: str) -> Tuple[Address, ...]:
