@@ -138,8 +138,8 @@ class Host:
     def read(self, path: str) -> Optional[str]:
         """A file's text; None when there is none."""
         try:
-            with open(self._at(path), encoding="utf-8", errors="surrogateescape", newline="") as stream:
-                return stream.read()
+            with open(self._at(path), "rb", buffering=0) as stream:
+                return stream.readall().decode("utf-8", "surrogateescape")
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:

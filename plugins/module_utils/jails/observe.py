@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from typing import Dict, FrozenSet, List, Optional, Sequence
+from typing import Dict, FrozenSet, List, Optional, Sequence, Set
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -85,8 +85,11 @@ def _loaded_rulesets(host: Host, seen: Observed, jails: Sequence[Jail]) -> Optio
 def _look_for_paths(host: Host, seen: Observed, jails: Sequence[Jail], storage_path: str) -> None:
     """Which of the places that roots, bases, flavours and time zones should be at are there."""
     paths = {jail.base_path(storage_path) for jail in jails if jail.base} | {storage_path}
+    unfinished: Set[str] = set()
     for name, facts in seen.marks().items():
-        paths |= {str(facts.get("path")), partial(str(facts.get("path"))), private(storage_path, name)}
+        paths.add(str(facts.get("path")))
+        unfinished |= {partial(str(facts.get("path"))), private(storage_path, name)}
+    paths |= _perhaps(host, storage_path, unfinished)
     paths |= {jail.flavour for jail in jails if jail.flavour is not None}
     for path in paths:
         try:
@@ -101,6 +104,14 @@ def _look_for_paths(host: Host, seen: Observed, jails: Sequence[Jail], storage_p
         seen.missing_zones = {zone for zone in zones if host.lstat(f"{inside.ZONES}/{zone}") is None}
     seen.missing_sources = {spec for jail in jails for spec in jail.sources() if _is_missing(host, jails, spec)}
     seen.has_pkg = host.lstat("/usr/local/sbin/pkg") is not None
+
+
+def _perhaps(host: Host, directory: str, paths: Set[str]) -> Set[str]:
+    """The paths that may be there, less those that a look at the names in a directory rules out."""
+    if host.outer(directory) is not None:
+        return paths
+    names, below = frozenset(host.listdir(directory)), len(directory) + 1
+    return {path for path in paths if not path.startswith(f"{directory}/") or path[below:].partition("/")[0] in names}
 
 
 def _is_missing(host: Host, jails: Sequence[Jail], path: str) -> bool:
