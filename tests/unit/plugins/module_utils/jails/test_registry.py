@@ -8,6 +8,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import List
 
 import pytest
 
@@ -26,9 +27,16 @@ def test_what_stands_for_an_aspect_is_like_it(aspect: Aspect) -> None:
     assert type(aspect) is type(real) or type(real).concerns is Aspect.concerns
 
 
-def test_a_start_reads_what_it_needs() -> None:
+def read_by(module: str) -> List[str]:
+    """The modules that an import reads."""
     path = str(Path(__file__).resolve().parents[8])
-    code = f"import sys; sys.path.insert(0, {path!r}); import {HOUSE.replace('module_utils.', 'modules.jails')}; print(*sys.modules)"
-    read = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert f"{HOUSE}jails.planning" in read
-    assert [name for name in read if name.startswith(tuple(HOUSE + spared for spared in SPARED))] == []
+    code = f"import sys; sys.path.insert(0, {path!r}); import {module}; print(*sys.modules)"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_a_start_reads_what_it_needs() -> None:
+    told_again = read_by(HOUSE.replace("module_utils.", "modules.jails"))
+    assert [name for name in told_again if name.startswith((f"{HOUSE}jails", f"{HOUSE}formats"))] == []
+    planned = read_by(f"{HOUSE}jails.planning")
+    assert f"{HOUSE}jails.planning" in planned
+    assert [name for name in planned if name.startswith(tuple(HOUSE + spared for spared in SPARED))] == []
