@@ -444,6 +444,9 @@ print(json.dumps(found, sort_keys=True))
 """
 
 
+MODES = "import json, os, sys; print(json.dumps([os.lstat(path).st_mode & 0o777 for path in (sys.argv[1], sys.argv[1] + '/file')]))"
+
+
 def python(machine: Machine, program: str, path: str) -> str:
     """What a program says that works at a path of the host."""
     if isinstance(machine, Simulated):
@@ -471,6 +474,48 @@ def test_whatever_a_jail_has_in_its_root_comes_back_as_it_was_and_nothing_else_i
         place.module("jail_restore", source=PLACE, jails=["cbweb"], set=stamp, gate=gate, **place.storage)
         assert json.loads(python(place, LOOK, root)) == json.loads(wanted)
     assert (place.read("/etc/master.passwd"), place.names("/etc")) == outside
+
+
+@pytest.mark.freebsd
+@pytest.mark.storage("zfs")
+@pytest.mark.parametrize("method", ["auto", "tar"])
+def test_acls_and_attributes_come_back_also_when_nothing_else_changed(place: Machine, method: str) -> None:
+    place.jails([small(place)])
+    own, folder = place.path("own"), place.path("folder")
+    place.write(own, "own\n")
+    place.run("mkdir", folder)
+    place.run("setfacl", "-m", "group:staff:full_set:fd:allow", folder)
+
+    def look() -> List[str]:
+        return [place.run("getfacl", own, folder), place.run("stat", "-f", "%Sp", own, folder), place.run("getextattr", "-q", "user", "cb", own)]
+
+    wanted = []
+    for who in ("daemon", "bin"):
+        place.run("setfacl", "-m", f"user:{who}:rwp:allow", own)
+        place.run("setextattr", "user", "cb", who, own)
+        backup(place, method=method)
+        wanted.append(look())
+    for one, found in zip(sets(place), wanted):
+        gate = {"every": 0.0, "within": 30, "processes": False}
+        place.module("jail_restore", source=PLACE, jails=["cbweb"], set=one.stamp, gate=gate, **place.storage)
+        assert look() == found
+
+
+@pytest.mark.storage("zfs")
+def test_a_set_that_comes_to_a_file_system_without_acls_keeps_its_modes(place: Machine) -> None:
+    place.jails([small(place, state="stopped")])
+    place.write(place.path("own/file"), "own\n")
+    place.run("chmod", "0750", place.path("own"))
+    if place.real:
+        place.run("setfacl", "-m", "user:daemon:rwp:allow", place.path("own/file"), place.path("own"))
+    backup(place, method="tar")
+    place.jails([], prune=True, prune_share=100)
+    elsewhere: Dict[str, Any] = {"storage_path": "/var/cellblock-elsewhere", "storage_dataset": None}
+    place.module("jail_restore", source=PLACE, jails=["cbweb"], gate={"every": 0.0, "within": 30, "processes": False}, **elsewhere)
+    kept = json.loads(python(place, MODES, "/var/cellblock-elsewhere/cbweb/own"))
+    assert kept[0] == 0o750 and kept[1]
+    place.module("jails", jails=[], prune=True, prune_share=100, **elsewhere)
+    place.run("rm", "-r", "/var/cellblock-elsewhere")
 
 
 @pytest.mark.storage("zfs")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Dict, List, Mapping, Optional, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import Manifest, Stream
@@ -141,6 +141,25 @@ class SetFilling(Filling):
                 if stream.method != "tar":
                     raise InputError(f"set {one.stamp} is a stream of ZFS", place, "Give storage_dataset")
                 self._lay(host, one, stream, place)
+        if storage.acls(ask.mounts(host), place) != "nfsv4acls":
+            self._give_modes(host, place)
+
+    def _give_modes(self, host: Host, place: str) -> None:
+        """What had an NFSv4 ACL is in an archive without any mode (seen on 15.1): where it cannot have the ACL, it gets its mode."""
+        last = self.reader.chain.last
+        for stream in last.streams:
+            if stream.method != "mtree":
+                continue
+            walk = Walk.of(host, f"{place}/{stream.path}".rstrip("/"))
+            bare = {path: stamp for path, stamp in walk.survey(lambda path: True).items() if stamp.kind in ("file", "directory") and not stamp.mode & 0o777}
+            if not bare:
+                continue
+            for path, said in mtree.entries(self.reader.text(host, last, stream.name).splitlines(keepends=True), stream.name):
+                if path in bare and re.fullmatch("[0-7]{1,5}", said.get("mode", "")):
+                    flags = bare[path].flags
+                    walk.loosen(path)
+                    walk.shape(path, replace(bare[path], mode=int(said["mode"], 8)))
+                    walk.flag(path, flags)
 
     def _lay(self, host: Host, one: Manifest, stream: Stream, place: str) -> None:
         root = place
@@ -201,7 +220,7 @@ class SetFilling(Filling):
 
 def extract(place: str) -> List[str]:
     """tar(1) that takes no absolute path, no '..', and follows no link that an archive brings."""
-    return ["tar", "-xpf", "-", "--numeric-owner", "-C", place]
+    return storage.unpacking(place)
 
 
 def _brought(stream: Stream) -> Dict[str, str]:

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence, Set
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.datasets import InDataset
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import Stream
@@ -144,15 +146,26 @@ def _tree(host: Host, one: Subject, dataset: str, path: str, number: int) -> Non
             listed = listing.result()
     else:
         listed = _listed(host, one, path, number)
-        made = _changed(host, one, path, archive, _looks(host, one.state(one.parent.stamp, number)), _looks(host, listed))
+        before = one.state(one.parent.stamp, number)
+        made = _changed(host, one, path, archive, _looks(host, before), _looks(host, listed), _touched(host, path, before))
     one.outcome.streams.append(made)
     one.outcome.estimate += made.plain
     one.outcome.streams.append(put(host, one, [], listed, Stream(f"{word}.mtree{suffix}", "mtree", 0, "", 0, archive.path)))
 
 
-def _changed(host: Host, one: Subject, path: str, archive: Stream, before: Dict[str, bytes], after: Dict[str, bytes]) -> Stream:
-    """What is new or changed, and a file of the paths that are gone."""
+def _touched(host: Host, path: str, since: str) -> Set[str]:
+    """What was touched since a list was begun: another ACL or extended attribute is nothing that mtree(8) tells of."""
+    with host.scratch() as scratch:
+        streams.flow(host, [["find", "-x", path, "-newercm", since, "-print0"]], target=f"{scratch}/paths", where=path)
+        return {found[len(path):].lstrip("/") for found in (host.read(f"{scratch}/paths") or "").split("\0")}
+
+
+def _changed(
+    host: Host, one: Subject, path: str, archive: Stream, before: Dict[str, bytes], after: Dict[str, bytes], touched: Set[str],
+) -> Stream:
+    """What is new, changed or touched, and a file of the paths that are gone."""
     changed, lost = mtree.differences(before, after)
+    changed = sorted({*changed, *(name for name in touched if name in after and after[name][12:] != b"socket")})
     with host.scratch() as scratch:
         names, gone = f"{scratch}/names", f"{scratch}/gone"
         host.write(names, "".join(f"./{name}\0" for name in changed if name != ".") + ".\0", 0o600)
@@ -164,13 +177,15 @@ def _changed(host: Host, one: Subject, path: str, archive: Stream, before: Dict[
 
 
 def _listed(host: Host, one: Subject, path: str, number: int) -> str:
-    """The list of what is there, kept on this host for the next increment."""
+    """The list of what is there, kept on this host for the next increment, with the time at which it was true."""
+    began = datetime.datetime.fromtimestamp(one.outcome.taken or time.time(), datetime.timezone.utc)
     listed = one.state(one.stamp, number)
     host.makedirs(listed.rpartition("/")[0], 0o700)
     host.remove(listed)
     with host.scratch() as scratch:
         streams.flow(host, [["mtree", "-c", "-x", "-k", mtree.KEYS, "-p", path]], target=f"{scratch}/list", where=f"jail {one.name}")
         streams.put_lines(host, listed, mtree.comparable(streams.lines(host, f"{scratch}/list")))
+    host.run(["touch", "-d", f"{began:%Y-%m-%dT%H:%M:%S.%fZ}", listed])
     return listed
 
 

@@ -18,10 +18,14 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition i
 
 @dataclass
 class Outcome:
-    """What a run learns on the way."""
+    """What a run learns on the way.
+
+    :cvar taken: when the snapshot was about to be taken.
+    """
 
     streams: List[Stream] = field(default_factory=list)
     estimate: int = 0
+    taken: Optional[float] = None
     stopped: Optional[float] = None
     down: float = 0.0
     whole: bool = False

@@ -132,6 +132,7 @@ def _snapshot(one: Subject) -> Step:
         try:
             if inside:
                 _hooks(host, one, one.wish.before)
+            one.outcome.taken = time.time()
             host.run(["zfs", "snapshot", *one.snapshots], where=f"jail {one.name}")
         finally:
             for argv in one.wish.after if inside else ():

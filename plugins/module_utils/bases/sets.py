@@ -69,7 +69,7 @@ class Sets(Source):
     def fill(self, host: Host, root: str) -> None:
         """Extract; file flags too, which the base set has."""
         for file in self.files:
-            host.run(["tar", "-xpf", file, "-C", root], where=file)
+            host.run(["tar", "-xpf", file, "--numeric-owner", "-C", root], where=file)
 
     def _manifest(self, host: Host) -> str:
         where = f"{self.url}/MANIFEST"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import Callable, List, Mapping, Optional, Sequence
 
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, Refused
@@ -143,9 +144,31 @@ def copy_tree(
     :param members: names at its top to copy; all of it by default.
     :param left_out: paths below it that are not copied.
     """
-    writing = ["tar", "-cf", "-", "--one-file-system", *(f"--exclude=./{path}" for path in left_out)]
+    mounted = ask.mounts(host)
+    alike = acls(mounted, source) == acls(mounted, target)
+    writing = ["tar", "-cf", "-", *packing(alike), *(f"--exclude=./{path}" for path in left_out)]
     writing += ["-C", host.real(source), *([f"./{name}" for name in members] or ["."])]
-    host.pipe(writing, ["tar", "-xpf", "-", "-C", host.real(target)], where=source)
+    host.pipe(writing, unpacking(host.real(target)), where=source)
+
+
+def acls(mounted: Sequence[Mount], path: str) -> str:
+    """The kind of ACLs that a place's file system has, as mount(8) calls it; "" for none."""
+    found = [mount for mount in mounted if f"{path}/".startswith(f"{mount.node.rstrip('/')}/")]
+    opts = max(found, key=lambda mount: len(mount.node)).opts if found else ()
+    return next((opt for opt in opts if opt in ("nfsv4acls", "acls")), "")
+
+
+def packing(alike: bool = True) -> List[str]:
+    """How tar(1) packs a tree. Owners are numbers: the names of a jail's users are not the host's.
+
+    :param alike: whether ACLs mean the same where it is unpacked: else what has some comes without any mode (seen on 15.1).
+    """
+    return ["--one-file-system", "--numeric-owner", *([] if alike else ["--no-acls"])]
+
+
+def unpacking(path: str, *words: str) -> List[str]:
+    """tar(1) that unpacks a tree with all that it is."""
+    return ["tar", "-xpf", "-", "--numeric-owner", *words, "-C", path]
 
 
 def remove_tree(host: Host, path: str, mounts: Sequence[Mount] = ()) -> None:

@@ -162,6 +162,12 @@ class Walk(Tree):
             with self._parent(path) as (parent, name):
                 _set_flags(parent, name, 0)
 
+    def flag(self, path: str, flags: int) -> None:
+        """Give it file flags, see chflags(1)."""
+        if flags:
+            with self._parent(path) as (parent, name):
+                _set_flags(parent, name, flags)
+
     def discard(self, path: str) -> None:
         """Remove a file, a link, or a directory that is empty; another directory stays."""
         found = self.stamp(path)

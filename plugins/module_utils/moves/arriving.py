@@ -97,7 +97,7 @@ class Place:
     def there(self, host: Host) -> Dict[str, Any]:
         """What has come: snapshots and tokens of streams that were cut."""
         found = {stream: _received(host, name) for stream, name in self.datasets().items()}
-        told: Dict[str, Any] = {"datasets": found}
+        told: Dict[str, Any] = {"datasets": found, "acls": storage.acls(ask.mounts(host), self.path)}
         if self.base_kind == "zfs" and self.base_dataset is not None:
             base = _received(host, self.base_dataset)
             told["base"] = base
@@ -229,7 +229,8 @@ def _beside(path: str) -> str:
 
 
 def _untar(path: str) -> List[str]:
-    return ["/usr/bin/tar", "-xpf", "-", "-U", "-C", path]
+    tar, *words = storage.unpacking(path, "-U")
+    return [f"/usr/bin/{tar}", *words]
 
 
 def _received(host: Host, name: str) -> Dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Dict
 
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults, HostError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.planning import Planner
@@ -114,6 +115,8 @@ def tell(target: Target, host: Host) -> None:
         tells.append(f"it depends on {', '.join(missing)}, which this host has not")
     if offer.dependants:
         tells.append(f"{', '.join(offer.dependants)} on {offer.host} depend on it")
+    if place.kind == "tar" and offer.dataset is not None and storage.acls(ask.mounts(host), place.path) != "nfsv4acls":
+        tells.append("its file system here has no NFSv4 ACLs: what has one comes with its mode alone")
     flags = ""
     if place.kind == "zfs" and target.storage_dataset is not None and not offer.raw:
         have = features(host, target.storage_dataset, ("active", "enabled"))

@@ -11,7 +11,7 @@ import time
 from dataclasses import asdict
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.streams import StreamError, flow
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import SECOND, Stamp, Walk
@@ -134,7 +134,7 @@ class Sender:
             if token:
                 return self._pass(host, ["zfs", "send", "-t", token], ssh)
             return self._pass(host, ["zfs", "send", *self._flags(), str(base["snapshot"])], ssh)
-        return self._pass(host, _tar(str(base["path"])), ssh)
+        return self._pass(host, self._tar(host, str(base["path"])), ssh)
 
     # -- trees
 
@@ -144,7 +144,7 @@ class Sender:
         host.remove(noted)
         before = survey(host, self.offer.path)
         try:
-            passed = flow(host, [_tar(self.offer.path), ssh], counted=[1], limit=self.limit, where=self.where).passed[1].size
+            passed = flow(host, [self._tar(host, self.offer.path), ssh], counted=[1], limit=self.limit, where=self.where).passed[1].size
         except StreamError as error:
             # tar(1) answers 1 when a file goes away or changes under it; it is sent again then.
             if any(result.argv[0] != "tar" or result.rc != 1 for result in error.results):
@@ -169,16 +169,19 @@ class Sender:
         if not paths:
             return 0
         host.write(f"{home}/paths", "".join(f"./{path}\0" for path in paths), 0o600)
-        argv = ["tar", "-cf", "-", "--no-recursion", "--null", "-C", self.offer.path, "-T", f"{home}/paths"]
+        argv = ["tar", "-cf", "-", *self._packing(host, self.offer.path), "--no-recursion", "--null", "-C", self.offer.path, "-T", f"{home}/paths"]
         return self._pass(host, argv, ssh)
+
+    def _packing(self, host: Host, path: str) -> List[str]:
+        own = storage.acls(ask.mounts(host), path)
+        return storage.packing(own == self.there.get("acls", own))
+
+    def _tar(self, host: Host, path: str) -> List[str]:
+        return ["tar", "-cf", "-", *self._packing(host, path), "-C", path, "."]
 
 
 def _moved(was: Optional[Stamp], now: Stamp, since: int) -> bool:
     return was != now or (now.kind == "file" and now.mtime // SECOND >= since)
-
-
-def _tar(path: str) -> List[str]:
-    return ["tar", "-cf", "-", "--one-file-system", "-C", path, "."]
 
 
 def survey(host: Host, path: str) -> Stamps:

@@ -88,7 +88,9 @@ def dd(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 
 @tool("find")
 def find(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
-    """find(1) for the manifests of sets, and for what is no set yet, as FarDirectory asks it."""
+    """find(1) for the manifests of sets, and for what is no set yet, as FarDirectory asks it; and for what was touched since."""
+    if args[0] == "-x":
+        return _newer(host, args[1], args[args.index("-newercm") + 1])
     top = host.real(args[0])
     if not top.is_dir():
         raise Refusal(f"find: {args[0]}: No such file or directory")
@@ -99,6 +101,14 @@ def find(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
         if (path / "manifest.json").is_file():
             out += f"{args[0]}/{path.relative_to(top)}/manifest.json\n" + (path / "manifest.json").read_text()
     return 0, out, ""
+
+
+def _newer(host: SimulatedHost, path: str, reference: str) -> Answer:
+    # A snapshot here is a copy, with times of its own: the times are those of what it was taken of.
+    top, since = os.fsencode(host.real(path.partition("/.zfs/snapshot/")[0])), os.stat(host.real(reference)).st_mtime
+    found = [top, *(os.path.join(where, name) for where, folders, files in os.walk(top) for name in folders + files)]
+    newer = [path + os.fsdecode(one[len(top):]) for one in found if os.lstat(one).st_ctime > since]
+    return 0, "".join(f"{one}\0" for one in newer), ""
 
 
 def _escaped(name: str) -> str:

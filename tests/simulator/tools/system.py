@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import datetime
+import os
 import re
 from typing import Any, Dict, List, Tuple
 
@@ -207,9 +209,12 @@ def freebsd_version(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
 
 @tool("touch")
 def touch(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
-    """touch(1)."""
-    for path in args:
+    """touch(1) -d."""
+    when = datetime.datetime.fromisoformat(args[1].replace("Z", "+00:00")).timestamp() if args[:1] == ["-d"] else None
+    for path in args[2:] if when is not None else args:
         host.real(path).touch()
+        if when is not None:
+            os.utime(host.real(path), (when, when))
     return 0, "", ""
 
 
