@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import threading
 from typing import Iterator
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import Locked
 
 LOCK_PATH = "/var/run/cellblock.lock"
+SHARED = threading.Lock()  # within a run: files such as rc.conf are one for all lanes
 
 
 @contextlib.contextmanager

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import posixpath
-import threading
 from dataclasses import replace
 from typing import Callable, List, Mapping, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.lock import SHARED
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step, write_step
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import kept_lines
@@ -24,7 +24,6 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed imp
 from ansible_collections.cellblock.jails.plugins.module_utils.moves.renaming import FACT, Part, Renaming, limits
 
 GUARD = "/usr/bin/false its renaming was cut off"
-ONE = threading.Lock()  # shared files are one for all lanes
 
 
 def steps(one: Renaming, logs: Sequence[str], left: Sequence[str]) -> List[Step]:
@@ -146,7 +145,7 @@ def _limits(one: Renaming) -> List[Step]:
 
 
 def _edit(host: Host, path: str, edit: Callable[[str], str]) -> None:
-    with ONE:
+    with SHARED:
         text = host.read(path)
         if text is not None and edit(text) != text:
             host.write(path, edit(text))

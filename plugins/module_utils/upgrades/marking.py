@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from typing import Any, List, Mapping, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.lock import SHARED
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fstab
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
@@ -17,7 +17,6 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.model import FACT
 
 GUARD = "/usr/bin/false its upgrade was cut off"
-ONE = threading.Lock()  # rc.conf is one file for all lanes
 
 
 def noting(definition: Definition, noted: Optional[Mapping[str, Any]]) -> Definition:
@@ -60,7 +59,7 @@ def put(host: Host, definition: Definition) -> None:
     if definition.style == "jail_conf":
         host.write(definitions.conf_path(definition.name), definition.conf())
         return
-    with ONE:
+    with SHARED:
         lines = (host.read(definitions.RC_CONF) or "").splitlines(keepends=True)
         host.write(definitions.RC_CONF, "".join(_marked(line, definition) for line in lines))
     mounts: List[str] = definition.params.get("mount", [])
