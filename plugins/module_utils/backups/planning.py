@@ -19,7 +19,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.backups.observe im
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.places import Place, Shelf, place_of
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.subject import Subject
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, apart
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, FormatError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import life
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
@@ -69,7 +69,7 @@ class Planner:
             if streams:
                 result.inside.append(Lane(wish.name, streams))
             self.told[wish.name] = self._facts(one)
-        self._apart(result.lanes)
+        result.lanes = apart(result.lanes, {one.name: [other.name for other in one.followers] for one in self.subjects})
         wanted = basing.needed(self.host, self.sight, [one.definition for one in self.subjects])
         seconds = manifests.time_of(self.stamp).timestamp()
         stamps = [manifests.stamp_of(seconds + number) for number in range(len(wanted))]
@@ -77,13 +77,6 @@ class Planner:
         result.warnings = list(self.shelf.odd)
         result.facts = {"jails": self.told, "bases": self.bases, "destination": self.request.destination.words()}
         return result
-
-    def _apart(self, lanes: List[Lane]) -> None:
-        """Jails that stop the same ones go one after another."""
-        touched = {one.name: {one.name, *(other.name for other in one.followers)} for one in self.subjects}
-        for place, lane in enumerate(lanes):
-            before = tuple(other.name for other in lanes[:place] if touched[other.name] & touched[lane.name])
-            lanes[place] = replace(lane, needs=before)
 
     def _wishes(self) -> List[Wish]:
         if self.request.wishes is not None:

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
+from dataclasses import dataclass, field, replace
+from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
@@ -51,6 +51,18 @@ class Lane:
     steps: Sequence[Step]
     needs: Sequence[str] = ()
     first: Sequence[Step] = ()
+
+
+def apart(lanes: Sequence[Lane], stops: Mapping[str, Iterable[str]]) -> List[Lane]:
+    """The same lanes, those that stop the same jails one after another.
+
+    :param stops: the jails that a lane stops besides its own.
+    """
+    touched = {lane.name: {lane.name, *stops.get(lane.name, ())} for lane in lanes}
+    return [
+        replace(lane, needs=tuple(other.name for other in lanes[:place] if touched[other.name] & touched[lane.name]))
+        for place, lane in enumerate(lanes)
+    ]
 
 
 @dataclass

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Dict, List, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, Step
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, Step, apart
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades import marking, transaction
@@ -63,7 +63,8 @@ class Planner:
         result.warnings = [
             f"base {base} is not there yet; when an earlier task makes it, what it brings shows only then" for base in sorted(self.judge.missing)
         ]
-        result.lanes = self._lanes(lanes)
+        stops = {one.name: [follower.name for follower in one.followers] for one in self.subjects}
+        result.lanes = apart([Lane(name, steps) for name, steps in lanes.items()], stops)
         result.facts = {"jails": self.told}
         return result
 
@@ -89,15 +90,6 @@ class Planner:
         mark = self.sight.seen.marks().get(name, {})
         outer = name.rpartition(".")[0]
         return [*([outer] if outer else []), *(str(one) for one in mark.get("depend") or ())]
-
-    def _lanes(self, steps: Mapping[str, List[Step]]) -> List[Lane]:
-        """One for each; those that stop the same jails go one after another."""
-        touched: Dict[str, Set[str]] = {one.name: {one.name, *(follower.name for follower in one.followers)} for one in self.subjects}
-        lanes: List[Lane] = []
-        for name, lane in steps.items():
-            before = [other.name for other in lanes if touched[other.name] & touched[name]]
-            lanes.append(Lane(name, lane, tuple(before)))
-        return lanes
 
     def _subject(self, wish: Wish) -> Optional[Tuple[Subject, List[Step]]]:
         definition = self.sight.ours.get(wish.name)
