@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Dict, List
 
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import noted as notes
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 
-STATE = "/var/db/cellblock/backups"  # a directory for each destination, by its id
+STATE = f"{notes.TOP}/backups"  # a directory for each destination, by its id
 
 
 def note(host: Host, destination: str, jail: str, facts: Dict[str, Any]) -> None:
@@ -18,9 +18,7 @@ def note(host: Host, destination: str, jail: str, facts: Dict[str, Any]) -> None
 
     :param destination: its id.
     """
-    place = f"{STATE}/{destination}/last"
-    host.makedirs(place, 0o700)
-    host.write(f"{place}/{jail}.json", json.dumps(facts, sort_keys=True) + "\n", 0o600)
+    notes.write(host, f"{STATE}/{destination}/last/{jail}.json", facts)
 
 
 def noted(host: Host) -> Dict[str, List[Dict[str, Any]]]:
@@ -28,11 +26,8 @@ def noted(host: Host) -> Dict[str, List[Dict[str, Any]]]:
     found: Dict[str, List[Dict[str, Any]]] = {}
     for destination in host.listdir(STATE):
         for entry in host.listdir(f"{STATE}/{destination}/last"):
-            try:
-                facts = json.loads(host.read(f"{STATE}/{destination}/last/{entry}") or "")
-            except ValueError:
-                continue
-            if isinstance(facts, dict) and isinstance(facts.get("set"), str):
+            facts = notes.read(host, f"{STATE}/{destination}/last/{entry}")
+            if isinstance(facts.get("set"), str):
                 found.setdefault(entry[: -len(".json")], []).append(facts)
     return {jail: sorted(sets, key=lambda facts: str(facts["set"]), reverse=True) for jail, sets in found.items()}
 

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import noted, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.commands import CommandError
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import Refused
@@ -23,7 +22,7 @@ FACT = "moving"  # of a mark
 SENDING, STOPPED, GONE = "sending", "stopped", "gone"
 # And on the side that it comes to: it is received; it stands in its place; it runs.
 ARRIVING, PLACED, HERE = "arriving", "placed", "here"
-HOME = "/var/db/cellblock/moves"
+HOME = f"{noted.TOP}/moves"
 GUARD = "/usr/bin/false it has moved to another host"
 
 
@@ -88,25 +87,12 @@ def read(host: Host, name: str) -> Definition:
 
 def load(host: Host, name: str) -> Dict[str, Any]:
     """What this side noted of a jail that comes."""
-    text = host.read(f"{home(name)}/arriving.json")
-    try:
-        found = json.loads(text) if text else {}
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
+    return noted.read(host, f"{home(name)}/arriving.json")
 
 
 def save(host: Host, name: str, said: Mapping[str, Any]) -> None:
     """Note it."""
-    make_home(host, name)
-    host.write(f"{home(name)}/arriving.json", json.dumps(said, sort_keys=True), 0o600)
-
-
-def make_home(host: Host, name: str) -> None:
-    """The directory, for root only."""
-    for path in ("/var/db/cellblock", HOME, home(name)):
-        if not host.isdir(path):
-            host.makedirs(path, 0o700)
+    noted.write(host, f"{home(name)}/arriving.json", said)
 
 
 def drop_home(host: Host, name: str) -> None:

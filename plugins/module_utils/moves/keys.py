@@ -11,6 +11,7 @@ import time
 from typing import List, Mapping, Sequence
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.noted import make_private
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import kept_lines
 from ansible_collections.cellblock.jails.plugins.module_utils.moves import journal
@@ -23,7 +24,7 @@ DAY = 24 * 3600
 
 def make(host: Host, name: str, streams: Sequence[str]) -> Mapping[str, str]:
     """A new key for each stream of a move; the public halves."""
-    journal.make_home(host, name)
+    make_private(host, journal.home(name))
     found = {}
     for stream in streams:
         path = _path(name, stream)

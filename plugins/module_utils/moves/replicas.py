@@ -5,14 +5,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups import manifest as manifests
-from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import noted, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.lock import locked
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, Step
@@ -28,7 +27,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.upgrades import cl
 
 FACT = "replica"  # of a mark: when it was last sent, by the host that has it
 PREFIX = "cellblock-replica-"
-HOME = "/var/db/cellblock/replicas"
+HOME = f"{noted.TOP}/replicas"
 STREAMED = ("large_blocks", "embedded_data", "lz4_compress", "zstd_compress", "large_microzap")
 PROMOTED = "promoted"
 HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -75,8 +74,8 @@ class Origin:
             self.told["snapshot"] = name
             with locked(host, 300):
                 now = journal.read(host, self.name)
-                noted = {**(now.meta.get(FACT) or {}), to: time_of(name)}
-                journal.put(host, replace(now, meta={**now.meta, FACT: noted}))
+                said = {**(now.meta.get(FACT) or {}), to: time_of(name)}
+                journal.put(host, replace(now, meta={**now.meta, FACT: said}))
             journal.drop_home(host, self.name)
 
         return Plan(inside=[Lane(self.name, [Step(f"bring its replica on {to} up to date", do)])], facts={"replica": self.told})
@@ -98,7 +97,7 @@ class Keeper:
             raise InputError("replicas are datasets", "storage_dataset", "Give the dataset of the jails of this host")
         self.name, self.origin, self.storage_path, self.storage_dataset = name, origin, storage_path.rstrip("/"), storage_dataset
         self.file = f"{HOME}/{origin}/{name}.json"
-        self.noted = self._load(host)
+        self.noted = noted.read(host, self.file)
         if offer is None and not self.noted:
             raise Refused(f"there is no replica of it from {origin}", f"jail {name}", "Look into " + HOME)
         self.offer = offer if offer is not None else Offer.read(self.noted["offer"])
@@ -107,20 +106,9 @@ class Keeper:
         self.place = Place(name, "", self.offer, "zfs", path, f"{self.top}/{name}")
         self.told: Dict[str, Any] = {}
 
-    def _load(self, host: Host) -> Dict[str, Any]:
-        text = host.read(self.file)
-        try:
-            found = json.loads(text) if text else {}
-        except ValueError:
-            return {}
-        return found if isinstance(found, dict) else {}
-
     def _save(self, host: Host, **more: Any) -> None:
-        for path in ("/var/db/cellblock", HOME, f"{HOME}/{self.origin}"):
-            if not host.isdir(path):
-                host.makedirs(path, 0o700)
         self.noted = {**self.noted, "offer": self._kept(), **more}
-        host.write(self.file, json.dumps(self.noted, sort_keys=True), 0o600)
+        noted.write(host, self.file, self.noted)
 
     def _kept(self) -> Dict[str, Any]:
         """The offer, without what is another at each time."""
