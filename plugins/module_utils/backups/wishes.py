@@ -10,18 +10,14 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.model import DESTINATION, Destination
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.spec import faults
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.spec import faults, own_words
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.declaring import check_name
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.model import Gate
 
-EACH: Dict[str, Dict[str, Any]] = {
-    "set": {"type": "str"},
-    "start": {"type": "bool"},
-    "gate": {"type": "dict"},
-}
 JAIL: Dict[str, Dict[str, Any]] = {
-    "name": {"type": "str", "required": True}, "as": {"type": "str"}, "declare": {"type": "dict"}, **EACH,
+    "name": {"type": "str", "required": True}, "as": {"type": "str"}, "declare": {"type": "dict"}, "set": {"type": "str"}, "start": {"type": "bool"},
+    "gate": {"type": "dict"},
 }
 AGE = re.compile(r"(\d+)\s*([hdw])")
 HOURS = {"h": 1, "d": 24, "w": 168}
@@ -78,7 +74,7 @@ class Request:
                 raise InputError("; ".join(found_faults), "source")
         destination = Destination.of(source if isinstance(source, Mapping) else {"path": str(source)})
         given = options.get("jails")
-        wishes = None if given is None else tuple(_wish(options, {"name": one} if isinstance(one, str) else one) for one in given)
+        wishes = None if given is None else tuple(_wish(options, one) for one in given)
         if wishes is None and state == "restored":
             raise InputError("which jails is missing", "jails", "Name those that are to be restored")
         files, to = tuple(str(one).strip("/") for one in options.get("files") or ()), str(options.get("to") or "").rstrip("/")
@@ -95,7 +91,7 @@ class Request:
 
     def wish(self, jail: str) -> Wish:
         """What is asked of a jail that is not named."""
-        return _wish(self.every, {"name": jail})
+        return _wish(self.every, jail)
 
 
 def _key(given: Any) -> str:
@@ -123,19 +119,11 @@ def _check_names(wishes: Sequence[Wish]) -> None:
             raise InputError("two are to be restored under this name", f"jail {name}", "Give each its own")
 
 
-def _wish(options: Mapping[str, Any], own: Any) -> Wish:
-    if not isinstance(own, Mapping):
-        raise InputError(f"{own!r} is no jail", "jails", "Give its name, or a dictionary with it")
-    found = faults(JAIL, own)
-    if found:
-        raise InputError("; ".join(found), f"jails ({own.get('name')})")
+def _wish(options: Mapping[str, Any], given: Any) -> Wish:
+    own = own_words(JAIL, given, options)
     jail = check_name(str(own["name"]))
     where = f"jail {jail}"
-    name = check_name(str(own.get("as") or jail))
-    chosen = {key: own[key] if own.get(key) is not None else options.get(key) for key in EACH}
-    declare = dict(own.get("declare") or {})
-    for key in sorted({"name", "state", "copy_of", "adopt", "was", "root_password"} & set(declare)):
+    name = check_name(str(own["as"] or jail))
+    for key in sorted({"name", "state", "copy_of", "adopt", "was", "root_password"} & set(own["declare"])):
         raise InputError(f"{key} is not declared here", f"{where}, declare", "Use 'as' for the name, start for the state, and the jails module for the rest")
-    gate = {**(options.get("gate") or {}), **(own.get("gate") or {})}
-    start = chosen["start"]
-    return Wish(jail, name, str(chosen["set"] or "latest"), declare, True if start is None else bool(start), Gate.of(gate, f"{where}, gate"))
+    return Wish(jail, name, str(own["set"] or "latest"), own["declare"], own["start"] is None or bool(own["start"]), Gate.of(own["gate"], f"{where}, gate"))

@@ -10,6 +10,8 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Tuple
 
 from ansible.module_utils.common.validation import check_type_bool, check_type_int
 
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
+
 KINDS = {"dict": "a dictionary", "list": "a list", "int": "a whole number", "bool": "yes or no", "str": "a text", "path": "a path"}
 # What people write who come from other tools.
 SENSES = {
@@ -31,6 +33,26 @@ STARTS = {
         "enforce_statfs", "persist", "osrel", "mac.",
     ),
 }
+
+
+def own_words(spec: Mapping[str, Any], given: Any, options: Mapping[str, Any]) -> Dict[str, Any]:
+    """What is asked of one jail of a list: its own words, else those of the whole call; dictionaries have both.
+
+    :param spec: an argument spec of one.
+    :param given: its name, or a dictionary with it.
+    :param options: the options of the module.
+    :raises InputError: for what the spec does not know.
+    """
+    own: Any = {"name": given} if isinstance(given, str) else given
+    if not isinstance(own, Mapping):
+        raise InputError(f"{own!r} is no jail", "jails", "Give its name, or a dictionary with it")
+    found = faults(spec, own)
+    if found:
+        raise InputError("; ".join(found), f"jails ({own.get('name')})")
+    return {
+        key: {**(options.get(key) or {}), **(own.get(key) or {})} if words["type"] == "dict" else own[key] if own.get(key) is not None else options.get(key)
+        for key, words in spec.items()
+    }
 
 
 def faults(spec: Mapping[str, Any], given: Mapping[str, Any]) -> List[str]:

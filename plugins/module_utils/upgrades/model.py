@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
-from ansible_collections.cellblock.jails.plugins.module_utils.engine.spec import faults
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.spec import own_words
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
 
 FACT = "upgrade"  # its key in a jail's mark
@@ -31,15 +31,15 @@ GATE: Dict[str, Dict[str, Any]] = {
     "tcp": {"type": "list", "elements": "str", "default": []},
     "http": {"type": "list", "elements": "str", "default": []},
 }
-# What can be said of all jails, and of one.
-EACH: Dict[str, Dict[str, Any]] = {
+# What can be said of one jail, and all but its name of all of them.
+JAIL: Dict[str, Dict[str, Any]] = {
+    "name": {"type": "str", "required": True},
     "to": {"type": "str"},
     "merge": {"type": "dict"},
     "gate": {"type": "dict", "options": GATE},
     "packages": {"type": "str", "choices": ["keep", "upgrade"]},
     "rollback": {"type": "str", "choices": ["keep", "none"]},
 }
-JAIL: Dict[str, Dict[str, Any]] = {"name": {"type": "str", "required": True}, **EACH}
 
 
 @dataclass(frozen=True)
@@ -119,9 +119,9 @@ class Request:
         """Check a module's options."""
         state = str(options["state"])
         given = options.get("jails")
-        found = [_wish(options, {"name": one} if isinstance(one, str) else one) for one in given or ()]
+        found = [_wish(options, one) for one in given or ()]
         wishes: Optional[Dict[str, Wish]] = None if given is None else {wish.name: wish for wish in found}
-        every = _wish(options, {"name": ""})
+        every = _wish(options, "")
         if state == "upgraded" and any(wish.to is None for wish in (wishes or {"": every}).values()):
             raise InputError("what to upgrade to is missing", "to", "Give a base, a release, or latest")
         return cls(
@@ -129,22 +129,15 @@ class Request:
         )
 
 
-def _wish(options: Mapping[str, Any], own: Any) -> Wish:
-    if not isinstance(own, Mapping):
-        raise InputError(f"{own!r} is no jail", "jails", "Give its name, or a dictionary with it")
-    found = faults(JAIL, own)
-    if found:
-        raise InputError("; ".join(found), f"jails ({own.get('name')})")
+def _wish(options: Mapping[str, Any], given: Any) -> Wish:
+    own = own_words(JAIL, given, options)
     where = f"jail {own['name']}" if own["name"] else "gate"
-    chosen = {key: own[key] if own.get(key) is not None else options.get(key) for key in EACH}
-    merge = {**(options.get("merge") or {}), **(own.get("merge") or {})}
-    for path, rule in merge.items():
+    for path, rule in own["merge"].items():
         if rule not in ("keep", "take"):
             raise InputError(f"{path}: {rule!r} is no rule", f"{where}, merge", "Write keep or take")
-    gate = {**(options.get("gate") or {}), **(own.get("gate") or {})}
     return Wish(
-        str(own["name"]), chosen["to"], {str(key): str(value) for key, value in merge.items()}, Gate.of(gate, f"{where}, gate"),
-        chosen["packages"] or "keep", chosen["rollback"] or "keep",
+        str(own["name"]), own["to"], {str(key): str(value) for key, value in own["merge"].items()}, Gate.of(own["gate"], f"{where}, gate"),
+        own["packages"] or "keep", own["rollback"] or "keep",
     )
 
 
