@@ -51,3 +51,25 @@ options:
     type: int
     default: 300
 """
+
+    STORAGE = r"""
+options:
+  storage_path:
+    description:
+      - The directory that jails and bases stand in.
+    type: path
+    default: /usr/jails
+  storage_dataset:
+    description:
+      - The ZFS dataset that is mounted there.
+    type: str
+"""
+
+    PARALLEL = r"""
+options:
+  parallel:
+    description:
+      - How many jails at once. Those that depend on each other go one after another.
+    type: int
+    default: 1
+"""

@@ -182,23 +182,11 @@ options:
       yearly:
         description: Of years.
         type: int
-  storage_path:
-    description:
-      - The directory that jails and bases stand in.
-    type: path
-    default: /usr/jails
-  storage_dataset:
-    description:
-      - The ZFS dataset that is mounted there.
-    type: str
-  parallel:
-    description:
-      - How many jails at once.
-    type: int
-    default: 1
 extends_documentation_fragment:
   - cellblock.jails.attributes
   - cellblock.jails.attributes.lock
+  - cellblock.jails.attributes.storage
+  - cellblock.jails.attributes.parallel
 seealso:
   - module: cellblock.jails.jail_info
   - module: cellblock.jails.jails
@@ -305,6 +293,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.backups.planning i
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION, serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.options import PARALLEL_OPTION, STORAGE_OPTIONS
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
 
@@ -329,9 +318,8 @@ def main() -> None:
         "raw": {"type": "bool", "default": False},
         "limit": {"type": "str"},
         "keep": {"type": "dict", "options": KEEP},
-        "storage_path": {"type": "path", "default": "/usr/jails"},
-        "storage_dataset": {"type": "str"},
-        "parallel": {"type": "int", "default": 1},
+        **STORAGE_OPTIONS,
+        **PARALLEL_OPTION,
         **LOCK_OPTION,
     }
     module = Module(argument_spec=spec, supports_check_mode=True)

@@ -91,23 +91,11 @@ options:
       - With O(state=verified), leave those sets alone that passed their test since, such as V(7d). Hours, days and weeks are known.
     type: str
     default: 0h
-  storage_path:
-    description:
-      - The directory that jails and bases stand in.
-    type: path
-    default: /usr/jails
-  storage_dataset:
-    description:
-      - The ZFS dataset that is mounted there.
-    type: str
-  parallel:
-    description:
-      - How many jails at once.
-    type: int
-    default: 1
 extends_documentation_fragment:
   - cellblock.jails.attributes
   - cellblock.jails.attributes.lock
+  - cellblock.jails.attributes.storage
+  - cellblock.jails.attributes.parallel
 seealso:
   - module: cellblock.jails.jail_backup
   - module: cellblock.jails.jail_info
@@ -175,6 +163,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.backups.wishes imp
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION, serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.options import PARALLEL_OPTION, STORAGE_OPTIONS
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 
 
@@ -194,9 +183,8 @@ def main() -> None:
         "files": {"type": "list", "elements": "str"},
         "to": {"type": "path"},
         "older_than": {"type": "str", "default": "0h"},
-        "storage_path": {"type": "path", "default": "/usr/jails"},
-        "storage_dataset": {"type": "str"},
-        "parallel": {"type": "int", "default": 1},
+        **STORAGE_OPTIONS,
+        **PARALLEL_OPTION,
         **LOCK_OPTION,
     }
     module = Module(argument_spec=spec, supports_check_mode=True)

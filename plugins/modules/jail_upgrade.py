@@ -109,23 +109,11 @@ options:
     type: str
     choices: [keep, none]
     default: keep
-  storage_path:
-    description:
-      - The directory that jails and bases stand in.
-    type: path
-    default: /usr/jails
-  storage_dataset:
-    description:
-      - The ZFS dataset that is mounted there.
-    type: str
-  parallel:
-    description:
-      - How many jails at once. Those that depend on each other go one after another.
-    type: int
-    default: 1
 extends_documentation_fragment:
   - cellblock.jails.attributes
   - cellblock.jails.attributes.lock
+  - cellblock.jails.attributes.storage
+  - cellblock.jails.attributes.parallel
 seealso:
   - module: cellblock.jails.basejail
   - module: cellblock.jails.jail_info
@@ -210,6 +198,7 @@ from typing import Any, Dict, List
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION, serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.options import PARALLEL_OPTION, STORAGE_OPTIONS
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.model import GATE, Request
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.planning import Planner, finished
@@ -225,9 +214,8 @@ def main() -> None:
         "gate": {"type": "dict", "options": GATE},
         "packages": {"type": "str", "choices": ["keep", "upgrade"], "default": "keep"},
         "rollback": {"type": "str", "choices": ["keep", "none"], "default": "keep"},
-        "storage_path": {"type": "path", "default": "/usr/jails"},
-        "storage_dataset": {"type": "str"},
-        "parallel": {"type": "int", "default": 1},
+        **STORAGE_OPTIONS,
+        **PARALLEL_OPTION,
         **LOCK_OPTION,
     }
     module = Module(argument_spec=spec, supports_check_mode=True)
