@@ -22,11 +22,9 @@ author:
 extends_documentation_fragment:
   - cellblock.jails.attributes
   - cellblock.jails.attributes.lock
+  - cellblock.jails.moves
+  - cellblock.jails.attributes.storage
 options:
-  name:
-    description: The jail.
-    type: str
-    required: true
   phase:
     description:
       - On the source, V(offer) reads the jail and touches nothing, V(begin) makes keys, V(send) sends while it runs, V(stop) stops it for
@@ -41,14 +39,6 @@ options:
   offer:
     description: RV(move) of the phase V(offer), for all other phases but V(offer) itself; on the source it is read anew.
     type: dict
-  there:
-    description: RV(move) of the phase V(open) on the target, for the source.
-    type: dict
-    default: {}
-  keys:
-    description: The public keys that V(begin) made, for V(allow).
-    type: dict
-    default: {}
   identities:
     description: The identities of the last snapshots, which V(stop) told, for V(place).
     type: dict
@@ -57,17 +47,6 @@ options:
     description: The move, as V(open) told.
     type: str
     default: ""
-  address:
-    description: The target as the source reaches it by ssh.
-    type: str
-    default: ""
-  port:
-    description: The port of ssh there.
-    type: int
-    default: 22
-  limit:
-    description: The most bytes that are sent in a second, such as V(50M).
-    type: str
   options:
     description: Options of M(cellblock.jails.jail) that are other on the target, such as C(ip4).
     type: dict
@@ -80,13 +59,6 @@ options:
     description: Throws away what has come so far, and begins anew.
     type: bool
     default: false
-  storage_path:
-    description: The directory of the jails on this host.
-    type: path
-    default: /usr/jails
-  storage_dataset:
-    description: The dataset that is mounted there, if there is one.
-    type: str
 """
 
 EXAMPLES = r"""
@@ -137,28 +109,23 @@ from typing import Any, Dict
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION, serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.options import STORAGE_OPTIONS
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
-from ansible_collections.cellblock.jails.plugins.module_utils.moves.phases import PHASES, plan
+from ansible_collections.cellblock.jails.plugins.module_utils.moves.phases import BETWEEN_HOSTS, PHASES, plan
 
 
 def main() -> None:
     """The door."""
     spec: Dict[str, Any] = {
-        "name": {"type": "str", "required": True},
+        **BETWEEN_HOSTS,
         "phase": {"type": "str", "required": True, "choices": list(PHASES)},
         "offer": {"type": "dict"},
-        "there": {"type": "dict", "default": {}},
-        "keys": {"type": "dict", "default": {}, "no_log": False},
         "identities": {"type": "dict", "default": {}},
         "id": {"type": "str", "default": ""},
-        "address": {"type": "str", "default": ""},
-        "port": {"type": "int", "default": 22},
-        "limit": {"type": "str"},
         "options": {"type": "dict", "default": {}},
         "gate": {"type": "dict", "default": {}},
         "restart": {"type": "bool", "default": False},
-        "storage_path": {"type": "path", "default": "/usr/jails"},
-        "storage_dataset": {"type": "str"},
+        **STORAGE_OPTIONS,
         **LOCK_OPTION,
     }
     module = Module(argument_spec=spec, supports_check_mode=True)

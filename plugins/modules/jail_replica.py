@@ -14,19 +14,17 @@ version_added: 0.2.0
 description:
   - The playbook C(cellblock.jails.replicate) keeps replicas of jails up to date, on a schedule; C(cellblock.jails.promote) lets one take the
     jail's place when its host is lost, see C(docs/move.md).
-  - A replica is a dataset below C(replicas:HOST) of the other host's O(storage_dataset). It is read-only and mounted nowhere. What is new
-    since the last snapshot that both have is sent, from host to host, by a key that can do nothing but receive it.
+  - A replica is a dataset below C(replicas:HOST) of the other host's O(storage_dataset), which both hosts need. It is read-only and
+    mounted nowhere. What is new since the last snapshot that both have is sent, from host to host, by a key that can do nothing but receive it.
   - M(cellblock.jails.jail_info) tells how far each replica of a jail is behind.
 author:
   - cellblock.jails contributors (@cellblock)
 extends_documentation_fragment:
   - cellblock.jails.attributes
   - cellblock.jails.attributes.lock
+  - cellblock.jails.moves
+  - cellblock.jails.attributes.storage
 options:
-  name:
-    description: The jail.
-    type: str
-    required: true
   phase:
     description:
       - Where the jail is, V(begin) makes keys, V(send) sends what is new.
@@ -38,36 +36,10 @@ options:
   offer:
     description: What the phase C(offer) of M(cellblock.jails.jail_move) told as C(move).
     type: dict
-  there:
-    description: RV(replica) of V(open) on the other host, for V(begin) and V(send).
-    type: dict
-    default: {}
-  keys:
-    description: The public keys that V(begin) made, for V(allow).
-    type: dict
-    default: {}
   origin:
     description: The host that the replica is of, as it calls itself; told by O(offer) where that is given.
     type: str
     default: ""
-  address:
-    description: The other host as the jail's host reaches it by ssh.
-    type: str
-    default: ""
-  port:
-    description: The port of ssh there.
-    type: int
-    default: 22
-  limit:
-    description: The most bytes that are sent in a second, such as V(50M).
-    type: str
-  storage_path:
-    description: The directory of the jails on this host.
-    type: path
-    default: /usr/jails
-  storage_dataset:
-    description: The dataset that is mounted there. Replicas need one on both hosts.
-    type: str
 seealso:
   - module: cellblock.jails.jail_move
   - module: cellblock.jails.jail_info
@@ -107,24 +79,19 @@ from typing import Any, Dict
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION, serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.options import STORAGE_OPTIONS
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
-from ansible_collections.cellblock.jails.plugins.module_utils.moves.phases import OF_REPLICAS, replica
+from ansible_collections.cellblock.jails.plugins.module_utils.moves.phases import BETWEEN_HOSTS, OF_REPLICAS, replica
 
 
 def main() -> None:
     """The door."""
     spec: Dict[str, Any] = {
-        "name": {"type": "str", "required": True},
+        **BETWEEN_HOSTS,
         "phase": {"type": "str", "required": True, "choices": list(OF_REPLICAS)},
         "offer": {"type": "dict"},
-        "there": {"type": "dict", "default": {}},
-        "keys": {"type": "dict", "default": {}, "no_log": False},
         "origin": {"type": "str", "default": ""},
-        "address": {"type": "str", "default": ""},
-        "port": {"type": "int", "default": 22},
-        "limit": {"type": "str"},
-        "storage_path": {"type": "path", "default": "/usr/jails"},
-        "storage_dataset": {"type": "str"},
+        **STORAGE_OPTIONS,
         **LOCK_OPTION,
     }
     module = Module(argument_spec=spec, supports_check_mode=True)

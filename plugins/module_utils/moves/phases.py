@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Mapping
+from typing import Any, Dict, Mapping
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
@@ -21,6 +21,15 @@ from ansible_collections.cellblock.jails.plugins.module_utils.upgrades.model imp
 OF_SOURCE = ("begin", "send", "stop", "rest", "gone", "back")
 OF_TARGET = ("open", "look", "allow", "prune", "place", "start", "demote", "forget", "close")
 PHASES = ("offer", *OF_SOURCE, *OF_TARGET)
+# What moves and replicas are told alike; plugins/doc_fragments/moves.py documents it.
+BETWEEN_HOSTS: Dict[str, Any] = {
+    "name": {"type": "str", "required": True},
+    "there": {"type": "dict", "default": {}},
+    "keys": {"type": "dict", "default": {}, "no_log": False},
+    "address": {"type": "str", "default": ""},
+    "port": {"type": "int", "default": 22},
+    "limit": {"type": "str"},
+}
 
 
 def plan(host: Host, options: Mapping[str, Any]) -> Plan:
