@@ -76,17 +76,17 @@ class Gates(Kit):
         return (0, 1, 0) if self.call(*words, where=COLLECTIONS, MYPYPATH=str(TREE / "tests")) else (1, 0, 0)
 
     def units(self) -> Counts:
-        return self.pytest("-n", "2", "tests/unit", *shlex.split(os.environ.get("CELLBLOCK_CASES", "")))
+        return self.pytest(*BOTH, "tests/unit", *shlex.split(os.environ.get("CELLBLOCK_CASES", "")))
 
     def acceptance(self) -> Counts:
         """The cases of users: on the host that CELLBLOCK_HOST names, else on the simulated one."""
-        many = [] if os.environ.get("CELLBLOCK_HOST") else ["-n", "2"]
+        many = () if os.environ.get("CELLBLOCK_HOST") else BOTH
         return self.pytest(*many, "tests/acceptance", *shlex.split(os.environ.get("CELLBLOCK_CASES", "")))
 
     def playbooks(self) -> Counts:
         need_unshare()
         self.have_tools()
-        return self.pytest("-n", "2", "tests/e2e", "tests/e2e_jexec", *shlex.split(os.environ.get("CELLBLOCK_CASES", "")))
+        return self.pytest(*BOTH, "tests/e2e", "tests/e2e_jexec", *shlex.split(os.environ.get("CELLBLOCK_CASES", "")))
 
     def integration(self) -> Counts:
         """ansible-test's targets: on the host that CELLBLOCK_HOST names, else on two simulated ones at once."""
@@ -145,13 +145,19 @@ class Gates(Kit):
         return f"ssh:{host},python={told.stdout.strip()}", {}
 
     def ansible_test(self) -> Counts:
-        """Sanity of ansible-test, the slowest of its tests beside the others; and that it finds the unit tests, which all ran by pytest."""
-        parts = (("sanity", *SLOW_SANITY), ("sanity", *(word.replace("--test", "--skip-test") for word in SLOW_SANITY)))
-        with copied() as tree, copied() as other, ThreadPoolExecutor(2) as pool:
-            halves = list(pool.map(lambda part: self.by_ansible_test(part[0], *part[1]), zip((tree, other), parts)))
-            version = ".".join(map(str, newest_python()))
-            halves.append(self.by_ansible_test(tree, "units", "--python", version, "tests/unit/plugins/module_utils/engine/test_spec.py"))
-        return sum(half[0] for half in halves), sum(half[1] for half in halves), 0
+        """Sanity of ansible-test, the longest of its tests first and beside others; and that it finds the unit tests, which all ran by pytest."""
+        skipped = [word for name in LONG_SANITY for word in ("--skip-test", name)]
+        parts: List[Tuple[str, ...]] = [("sanity", "--test", name) for name in LONG_SANITY]
+        parts.insert(2, ("sanity", *skipped))
+        parts.append(("units", "--python", ".".join(map(str, newest_python())), "tests/unit/plugins/module_utils/engine/test_spec.py"))
+
+        def part(words: Sequence[str]) -> Counts:
+            with copied() as tree:
+                return self.by_ansible_test(tree, *words)
+
+        with ThreadPoolExecutor(2) as pool:
+            counted = list(pool.map(part, parts))
+        return sum(counts[0] for counts in counted), sum(counts[1] for counts in counted), 0
 
     def molecule(self) -> Counts:
         """The scenarios on simulated hosts, or those that the command names."""
@@ -203,7 +209,8 @@ class Gates(Kit):
         return self.one("antsibull-changelog", "lint")
 
 
-SLOW_SANITY = ("--test", "pylint", "--test", "validate-modules")
+BOTH = ("-n", "2", "--dist", "worksteal")  # both cores to the end, however long single tests are
+LONG_SANITY = ("import", "pylint", "validate-modules")
 ORDER = (
     "ruff", "mypy", "changelog", "units", "acceptance", "playbooks", "newcomer", "integration", "molecule", "lint", "docs", "ansible_test",
 )
