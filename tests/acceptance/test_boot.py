@@ -74,6 +74,24 @@ def test_the_first_jail_keeps_those_that_boot_without_a_list(machine: Machine, e
     assert boot(machine) == ["old2", "old1"]
 
 
+def test_what_depends_on_another_boots_behind_it_whatever_its_number(machine: Machine, etc: Etc) -> None:
+    jails = [machine.db(boot_order=200, **QUIET), machine.web(depend=["cbdb"], boot_order=10, **QUIET)]
+    assert machine.jails(jails).get("warnings") is None
+    assert boot(machine) == ["cbdb", "cbweb"]
+    with pytest.raises(Failed, match="a dependency loop: cbdb -> cbweb -> cbdb"):
+        machine.module("jail", **{**machine.db(depend=["cbweb"], boot_order=200, **QUIET), **machine.storage})
+    place = "/etc/jail.conf.d/cbdb.conf"  # as an earlier version let it be
+    machine.write(place, str(machine.read(place)).replace('"boot_order"', '"depend": ["cbweb"], "boot_order"', 1))
+
+
+def test_a_list_of_the_vendors_counts_and_is_not_written_in(machine: Machine, etc: Etc) -> None:
+    etc.write("/etc/jail.conf", etc.other("old1") + etc.other("old2"))
+    etc.write("/etc/defaults/vendor.conf", 'jail_list="old1"\n')
+    machine.jails([machine.web(**QUIET)])
+    assert boot(machine) == ["old1", "cbweb"]
+    assert machine.read("/etc/defaults/vendor.conf") == 'jail_list="old1"\n'
+
+
 @pytest.mark.parametrize("path", ["/etc/rc.conf.local", "/etc/rc.conf.d/jail"])
 @pytest.mark.parametrize("style", ["jail_conf", "rc_conf"])
 def test_the_list_is_kept_where_it_counts(machine: Machine, etc: Etc, path: str, style: str) -> None:

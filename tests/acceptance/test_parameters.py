@@ -121,3 +121,21 @@ def test_a_jail_may_have_the_hosts_own_name(machine: Machine) -> None:
         with pytest.raises(Failed, match="host name of its own"):
             machine.jails([machine.web(params={"host": "inherit"}, **IDLE, **more)])
     machine.jails([], prune=True)
+
+
+def test_a_file_of_the_jails_keeps_its_mode(machine: Machine) -> None:
+    thick = machine.web(root="thick", state="present", **IDLE)
+    machine.jails([thick])
+    place = machine.path("etc/rc.conf")
+    machine.write(place, 'a="1"\n')
+    machine.run("chmod", "600", place)
+    machine.jails([{**thick, "rc_conf": {"b": "2"}}])
+    assert machine.read(place) == 'a="1"\nb="2"\n'
+    if isinstance(machine, Simulated):
+        assert machine.sim.real(place).stat().st_mode & 0o777 == 0o600
+    machine.jails([], prune=True)
+
+
+def test_an_address_of_documentation_stands_for_a_public_one(machine: Machine) -> None:
+    told = machine.jails([machine.web(root="empty", base=None, ip4=[f"{machine.interface}|203.0.113.4"])], check=True)
+    assert "203.0.113.4 is public and its first address" in str(told["warnings"])

@@ -126,3 +126,33 @@ def test_a_jail_that_was_stopped_by_hand_and_is_dying_still_goes(machine: Machin
     machine.run("jail", "-f", "/etc/jail.conf.d/cbweb.conf", "-r", "cbweb")
     only(machine, state="absent")
     assert "cbweb" not in machine.names(machine.place)
+
+
+QUIET: Dict[str, Any] = {"exec": {"start": "", "stop": ""}}
+
+
+def family(machine: Machine) -> List[Dict[str, Any]]:
+    parent = machine.web(params={"children.max": 5}, **QUIET)
+    return [parent, {"name": "cbweb.kid", "root": "empty", "path": f"{machine.place}/kid", "boot": False, **QUIET}]
+
+
+def test_a_child_goes_down_before_its_parent_and_comes_back_after_it(machine: Machine) -> None:
+    parent, child = family(machine)
+    machine.jails([parent, child])
+    around = ["cbweb.kid: stop", "cbweb: stop", "cbweb: start", "cbweb.kid: start"]
+    assert machine.jails([{**parent, "state": "restarted"}, child])["steps"] == around
+    assert machine.jails([{"name": "cbweb", "state": "restarted"}, child])["steps"] == around
+    assert machine.jails([{"name": "cbweb", "state": "restarted"}, {"name": "cbweb.kid"}])["steps"] == around
+    assert list(machine.running()) == ["cbweb", "cbweb.kid"]
+    machine.jails([], prune=True)
+
+
+def test_what_falls_with_a_jail_is_told_and_what_runs_in_it_keeps_it(machine: Machine) -> None:
+    parent, child = family(machine)
+    machine.jails([parent, child, machine.db(depend=["cbweb"], **QUIET)])
+    with pytest.raises(Failed, match="cbweb.kid runs in it"):
+        only(machine, state="absent")
+    told = str(only(machine, state="restarted")["warnings"])
+    assert "cbweb.kid runs in it, and ends with it" in told and "cbdb depends on it, and goes on while it is down" in told
+    assert "goes on without it" in str(only(machine, state="absent")["warnings"])
+    machine.jails([], prune=True)

@@ -118,6 +118,7 @@ def _take_lanes(
     ended: Set[Tuple[str, bool]] = {(name, False) for name in failed}
     with ThreadPoolExecutor(max_workers=max(1, width)) as pool:
         while waiting or running:
+            before = len(waiting)
             for part in list(waiting):
                 broken = sorted({name for name, _first in part.needs if name in failed})
                 if broken:
@@ -127,6 +128,9 @@ def _take_lanes(
                 elif part.needs <= ended:
                     running[pool.submit(take_steps, host, part.steps, states, part.taken)] = part
                     waiting.remove(part)
+            if not running and len(waiting) == before:  # they wait for each other, and somebody has to begin
+                part = waiting.pop(0)
+                running[pool.submit(take_steps, host, part.steps, states, part.taken)] = part
             if not running:
                 continue
             done, _rest = wait(running, return_when=FIRST_COMPLETED)

@@ -140,9 +140,26 @@ def jail_list(
     ours = list(dict.fromkeys([*first, *declared]))
     ours += sorted(boots - set(ours))
     ours.sort(key=lambda name: int(str(facts[name].get("boot_order", 100))))
+    ours = _after_needs(ours, facts)
     if [name for name in before if name in known] == ours and not any(_too_early(name, before, facts) for name in ours):
         return list(before)
     return [name for name in before if name not in known] + ours
+
+
+def _after_needs(names: Sequence[str], facts: Mapping[str, Mapping[str, object]]) -> List[str]:
+    """The same, each behind those of ours that it depends on; as they are where these go round in a circle."""
+    placed: List[str] = []
+
+    def place(name: str, trail: Tuple[str, ...]) -> bool:
+        needs = facts[name].get("depend") or ()
+        for need in needs if isinstance(needs, (list, tuple)) else ():
+            if need in trail or (need in names and need not in placed and not place(need, (*trail, name))):
+                return False
+        if name not in placed:
+            placed.append(name)
+        return True
+
+    return placed if all([place(name, ()) for name in names]) else list(names)
 
 
 def _too_early(name: str, listed: Sequence[str], facts: Mapping[str, Mapping[str, object]]) -> bool:

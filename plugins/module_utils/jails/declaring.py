@@ -52,7 +52,7 @@ def jail_from(options: Mapping[str, Any], storage_path: str) -> Jail:
     with faults:
         check_name(name)
     state = str(options.get("state") or "started")
-    if state != "absent" and not faults.found:
+    if state != "absent" and not faults.found and not is_state_only(options):
         with faults:
             _check_boot(name, bool(options.get("boot", True)), where)
     if state == "absent":

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from typing import Callable, Dict, List, Mapping, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -139,7 +140,7 @@ def _step(
             return
         if path == KEYS:
             tree.makedirs("root/.ssh", 0o700)
-        tree.write(path, text, mode)
+        tree.write(path, text, stat.S_IMODE(entry.mode) & 0o777 if entry.kind == "file" and path != KEYS else mode)
         if path == ALIASES and running and "libexec/sendmail" in (tree.look(MAILER).text or ""):
             # dma(8) reads the text itself; sendmail(8) wants its database made anew.
             host.run(["jexec", "-l", name, "/usr/bin/newaliases"], timeout=60, where=f"jail {name}")

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail, needs
@@ -23,7 +23,23 @@ def lanes(scene: Scene, changes: Sequence[Change]) -> List[Lane]:
     boot = {name: place for place, name in enumerate(scene.seen.rc.get("jail_list", "").split())}
     leaving.sort(key=lambda change: (-change.jail.name.count("."), -boot.get(change.jail.name, -1)))
     lanes_of = [Lane(change.jail.name, change.steps, _needs(scene, change.jail)) for change in leaving]
-    return [*_down_and_up([_lane(scene, change) for change in staying]), *lanes_of]
+    return [*_down_and_up(_in_order([_lane(scene, change) for change in staying])), *lanes_of]
+
+
+def _in_order(staying: Sequence[Lane]) -> List[Lane]:
+    """Each behind those that it needs, as the steps are told."""
+    by_name = {lane.name: lane for lane in staying}
+    placed: Dict[str, Lane] = {}
+
+    def place(lane: Lane, trail: Tuple[str, ...]) -> None:
+        for need in lane.needs:
+            if need in by_name and need not in placed and need not in trail:
+                place(by_name[need], (*trail, lane.name))
+        placed.setdefault(lane.name, lane)
+
+    for lane in staying:
+        place(lane, ())
+    return list(placed.values())
 
 
 def _lane(scene: Scene, change: Change) -> Lane:

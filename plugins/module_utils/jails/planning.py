@@ -17,7 +17,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.recall impo
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Faults, Unreadable, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import life, runtime, states, telling, weighing
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import falling, life, runtime, states, telling, weighing
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.root import is_whole
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.lanes import lanes
@@ -47,6 +47,8 @@ class Planner:
         self.scene = scene
         self.seen = scene.seen
         self.aspects = concerned(scene.jails, scene.marks)
+        kept = scene.request.as_they_are
+        self.down = {jail.name for jail in kept if jail.state in ("stopped", "restarted") and jail.name in self.seen.running}
 
     def plan(self) -> Plan:
         """The whole plan."""
@@ -60,7 +62,9 @@ class Planner:
                     changes.append(self._change(jail))
             except (UnsafePath, Unreadable) as error:
                 result.refused[jail.name] = error
-        kept = faults.each(self.scene.request.as_they_are, lambda jail: states.change(self.scene, jail))
+        kept = faults.each(self.scene.request.as_they_are, lambda jail: states.change(self.scene, jail, falling.falls(jail.name, self.down)))
+        with faults:
+            falling.tell(self.scene, [*changes, *kept])
         faults.tell()
         files = SharedFiles()
         for aspect in self.aspects:
@@ -117,7 +121,10 @@ class Planner:
         faults.each(self.aspects, lambda aspect: aspect.check(change))
         faults.tell()
         change.waits = weighing.waits(change, self.aspects)
-        change.stops = change.running is not None and (jail.state == "stopped" or weighing.restarts(change))
+        change.stops = change.running is not None and (
+            jail.state == "stopped" or weighing.restarts(change) or falling.falls(jail.name, self.down)
+        )
+        self.down |= {jail.name} if change.stops else set()
         change.new = new = weighing.written(change, wanted, self.aspects)
         self._warn_of_losses(change)
         change.whole = is_whole(self.scene, jail)

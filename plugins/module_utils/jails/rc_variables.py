@@ -12,6 +12,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
 
 RC_CONF = "/etc/rc.conf"
+VENDOR = "/etc/defaults/vendor.conf"  # read by /etc/defaults/rc.conf; nobody's to write in
 RC_CONFS = f"{RC_CONF} /etc/rc.conf.local"
 # What a file builds by commands or in conditions, only sh knows: it is asked as every script of rc(8) and sysrc(8) asks it.
 ASK = "{ . /etc/rc.subr && load_rc_config %s; } >/dev/null 2>&1; set"
@@ -33,9 +34,9 @@ class Variables:
         """The file in which a variable can be set, so that it counts; None when its value is built, and not ours to write over."""
         value = self.values.get(name, "")
         for path in reversed(list(self.texts)):
-            if name in rc_conf.names(self.texts[path]):
+            if name in rc_conf.names(self.texts[path]) and path != VENDOR:
                 return path if rc_conf.sure(self.texts[path], name) == value else None
-        return RC_CONF if not value else None
+        return RC_CONF if not value or name in rc_conf.names(self.texts.get(VENDOR, "")) else None
 
     def setter(self, name: str) -> str:
         """Where a variable gets its value, for a message."""
@@ -76,6 +77,7 @@ def load(host: Host, service: str = "jail", prefix: str = "jail_") -> Variables:
             texts[path] = text
             plain = rc_conf.settle(text, known) and plain
 
+    take(VENDOR)
     for _again in range(2):
         for path in known.get("rc_conf_files", RC_CONFS).split():
             take(path)

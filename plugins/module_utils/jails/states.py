@@ -17,9 +17,10 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.ownership im
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Scene
 
 
-def change(scene: Scene, jail: Jail) -> Change:
+def change(scene: Scene, jail: Jail, falls: bool = False) -> Change:
     """What becomes of it.
 
+    :param falls: whether its parent stops.
     :raises CellblockError: it is not there, or not ours.
     """
     name, seen, where = jail.name, scene.seen, f"jail {jail.name}"
@@ -36,7 +37,7 @@ def change(scene: Scene, jail: Jail) -> Change:
         raise Refused(f"it has moved to {facts['moving'].get('to')}", where, "Start it there, or run the playbook move again when that was cut off")
     jail = replace(jail, path=str(facts.get("path") or ""), depend=tuple(map(str, facts.get("depend") or ())))
     made = Change(scene, jail, old, wanted=old, new=old, running=seen.running.get(name))
-    made.stops = made.running is not None and jail.state in ("stopped", "restarted")
+    made.stops = made.running is not None and (falls or jail.state in ("stopped", "restarted"))
     if made.ends_running and not made.live:
         boot.check_needs(made)
     if made.stops:

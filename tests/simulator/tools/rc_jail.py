@@ -22,6 +22,7 @@ set -a
 jail_enable=NO jail_conf=/etc/jail.conf jail_confwarn=YES jail_parallel_start=NO jail_list= jail_reverse_stop=NO
 rc_conf_files="/etc/rc.conf /etc/rc.conf.local" local_startup=/usr/local/etc/rc.d
 dot() { sed -E "s#(^|[^A-Za-z0-9._/-])/(etc|usr|var|boot|tmp)/#\1$ROOT/\2/#g" "$1" > "$COPY"; . "$COPY"; }
+if [ -r "$ROOT/etc/defaults/vendor.conf" ]; then dot "$ROOT/etc/defaults/vendor.conf"; fi
 done=
 for again in 1 2; do for i in $rc_conf_files; do i=${i#$ROOT}
     case $done in *":$i:"*) ;; *) done="$done:$i:"; if [ -r "$ROOT$i" ]; then dot "$ROOT$i"; fi;; esac
@@ -59,6 +60,7 @@ def variables(host: SimulatedHost) -> Dict[str, str]:
     """The variables that rc.d/jail has."""
     places = [*host.real("/etc").glob("rc.conf*"), *host.real("/etc").glob("rc.conf.d/jail*"), *host.real("/etc").glob("rc.conf.d/jail/*")]
     places += host.real("/usr/local/etc").glob("rc.conf.d/jail*")
+    places.append(host.real("/etc/defaults/vendor.conf"))
     texts = [(str(path), path.read_text(errors="surrogateescape")) for path in sorted(places) if path.is_file()]
     if any(re.search(r"[`(]|^\s*\.|\bif\b|\bfor\b|\bcase\b", text, re.MULTILINE) for _path, text in texts):
         _loaded.cache_clear()  # what commands answer may have changed

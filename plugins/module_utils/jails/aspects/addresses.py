@@ -19,6 +19,8 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import
 
 NETWORK = ("vnet", "ip4", "ip6")
 ADDRESSES = ("ip4.addr", "ip6.addr")
+# Networks that stand for public ones in texts; nobody's private ones, though Python says so.
+DOCUMENTED = ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 
 
 class Addresses(Always):
@@ -97,7 +99,8 @@ def _warn_of_localhost(change: Change, family: str, localhost: str) -> None:
         return
     import ipaddress
 
-    if ipaddress.ip_address(now[0].ip).is_global:
+    first = ipaddress.ip_address(now[0].ip)
+    if first.is_global or any(first in ipaddress.ip_network(one) for one in DOCUMENTED):
         change.scene.warnings.append(
             f"jail {change.jail.name}: {now[0].ip} is public and its first address, so what listens on {localhost} inside answers there. "
             "Let a private address come first: 'loopback: true' gives it one"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from typing import FrozenSet, List, Optional, Sequence
+from typing import FrozenSet, List, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
@@ -25,7 +25,8 @@ class Boot(Always):
     name = "boot"
 
     def check_host(self, scene: Scene) -> None:
-        """Warn of a parallel start, which knows no order."""
+        """Refuse what depends on each other, in other runs too; warn of a parallel start, which knows no order."""
+        _refuse_circles(scene)
         depending = [jail.name for jail in scene.jails if jail.depend and jail.boot and jail.state != "absent"]
         if depending and rc_conf.yes(scene.seen.rc.get("jail_parallel_start")):
             scene.warnings.append(
@@ -62,6 +63,23 @@ class Boot(Always):
             now = files.text(listed.path, scene.seen.variables.texts.get(listed.path)) or ""
             files.put(listed.path, rc_conf.edit(now, {"jail_list": " ".join(listed.after)}), "jail_list")
         return []
+
+
+def _refuse_circles(scene: Scene) -> None:
+    declared = {jail.name: jail for jail in scene.jails}
+    needed = {name: tuple(map(str, facts.get("depend") or ())) for name, facts in scene.marks.items()}
+    needed.update((name, jail.depend if jail.state != "absent" else ()) for name, jail in declared.items())
+
+    def way(name: str, aim: str, trail: Tuple[str, ...]) -> Tuple[str, ...]:
+        if aim in needed.get(name, ()):
+            return (*trail, name, aim)
+        further = (way(need, aim, (*trail, name)) for need in needed.get(name, ()) if need not in (*trail, name))
+        return next((found for found in further if found), ())
+
+    for name, jail in declared.items():
+        found = way(name, name, ()) if jail.depend else ()
+        if found:
+            raise InputError(f"a dependency loop: {' -> '.join(found)}", f"jail {name}", "Break it")
 
 
 def check_needs(change: Change) -> None:
