@@ -102,6 +102,24 @@ def test_what_would_win_over_our_definition_is_named(machine: Machine, old: Old)
         machine.jails([old.declared()])
 
 
+def test_variables_that_are_exported_are_taken_over(machine: Machine, old: Old) -> None:
+    old.define("/etc/rc.conf")
+    machine.write("/etc/rc.conf", str(machine.read("/etc/rc.conf")).replace("jail_cbold_", "export jail_cbold_"))
+    machine.run("service", "jail", "onestart", "cbold")
+    machine.jails([old.declared()])
+    assert "jail_cbold_" not in str(machine.read("/etc/rc.conf")) and "export" not in str(machine.read("/etc/rc.conf"))
+    assert machine.jails([old.declared()])["steps"] == []
+
+
+def test_a_root_by_another_spelling_is_the_same(machine: Machine, old: Old) -> None:
+    text = "cbold { " + CONF.format(path=f"{old.path}/", interface=machine.interface) + " exec.fib = 0; }\n"
+    machine.write("/etc/jail.conf.d/cbold.conf", text)
+    assert machine.jails([old.declared()], check=True)["steps"] != []
+    machine.write("/etc/jail.conf.d/cbold.conf", text.replace(old.path, "/elsewhere"))
+    with pytest.raises(Failed, match="path = /elsewhere/"):
+        machine.jails([old.declared()])
+
+
 def test_a_file_that_defines_others_too_is_not_taken(machine: Machine, old: Old) -> None:
     old.define("/etc/jail.conf.d/cbold.conf")
     place = "/etc/jail.conf.d/cbold.conf"

@@ -264,11 +264,23 @@ def _edit(text: str, name: str, value: Optional[str]) -> str:
 
 def _cut(text: str, assignment: Assignment) -> str:
     if assignment.exported:
-        return f"{text[:assignment.start]}{assignment.name}={text[assignment.end:]}"
+        return _cut_exported(text, assignment)
     if not assignment.alone:
         return f"{text[:assignment.start]}:{text[assignment.end:]}"
     start = text.rfind("\n", 0, assignment.start) + 1
     return text[:start] + text[_line_end(text, assignment.end) + 1:]
+
+
+def _cut_exported(text: str, assignment: Assignment) -> str:
+    """The word before it goes too where it exports nothing else: alone, it would print all that is exported."""
+    head = re.search(r"(?:\A|[;\n])([ \t]*(?:export|readonly)[ \t]+)\Z", text[:assignment.start])
+    tail = re.match(r"[ \t]*(?=[;#\n]|\Z)", text[assignment.end:])
+    if head is None or tail is None:
+        return text[:assignment.start] + text[assignment.end:]
+    start, stop = head.start(1), assignment.end + tail.end()
+    if text[start - 1:start] in ("", "\n") and text[stop:stop + 1] != ";":
+        return text[:start] + text[_line_end(text, stop) + 1:]
+    return f"{text[:start]} :{text[stop:]}"
 
 
 # -- groups: a comment line, and the assignments right below it

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os.path
 import re
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Sequence, Set
@@ -21,7 +22,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import
 ASIDE = {"persist", "exec.clean", "exec.consolelog", "interface", "mount.fstab", "mount", "ip4.addr", "ip6.addr", "devfs_ruleset"}
 USUAL = {
     "exec.start": (["/bin/sh /etc/rc"],), "exec.stop": (["/bin/sh /etc/rc.shutdown jail"], ["/bin/sh /etc/rc.shutdown"]),
-    "exec.jail_user": (["root"],), "exec.system_user": (["root"],),
+    "exec.jail_user": (["root"],), "exec.system_user": (["root"],), "exec.fib": (["0"],), "exec.timeout": (["0"],), "stop.timeout": (["10"],),
 }
 
 
@@ -115,6 +116,8 @@ def _lost(change: Change, theirs: Theirs) -> List[str]:
         said = [one for one in found[name] if not (legacy and re.fullmatch(r"sleep +\d+ *", one))]
         if legacy and definitions.RC_ALWAYS.get(name) == said or said in (wanted.get(name), drift.unsaid(name), *USUAL.get(name, ())):
             continue
+        if name == "path" and change.jail.path in (os.path.normpath(said[-1]), (change.running or {}).get("path")):
+            continue  # by another spelling, or through a link
         if not _is_declared(change.jail, name, wanted) and said:
             lost.append(f"{name} = {', '.join(said)}")
     return lost

@@ -71,3 +71,14 @@ def test_fstab_fields_survive(spec: str, file: str) -> None:
         return  # other blanks of Unicode are no separators for FreeBSD
     entry = fstab.Entry(spec, file, "nullfs", "ro", 0, 0)
     assert fstab.parse_line(fstab.render_line(entry)) == entry
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("export a=1\n", ""), ("export a=1 # note\nb=2\n", "b=2\n"), ("readonly a=1", ""), (' export a="1 2"\n', ""), ("a=0\nexport a=1\n", ""),
+        ("export a=1 b=2\n", "export  b=2\n"), ("export b=2 a=1\n", "export b=2 \n"), ("b=2; export a=1\n", "b=2; :\n"),
+    ],
+)
+def test_an_exported_variable_is_unset_with_its_word(text: str, after: str) -> None:
+    assert rc_conf.edit(text, {"a": None}) == after
