@@ -132,10 +132,15 @@ def test_a_clone_comes_to_a_new_clone_with_all_that_is_its_own(bases: Machine) -
     bases.jails([clone])
     bases.write(bases.path("etc/cb.conf"), OWN)
     bases.write(bases.path("usr/local/own/file"), "mine\n")
+    named = bases.path("usr/local/own/file"), bases.path("usr/local/own")
+    if bases.real:
+        bases.run("setfacl", "-m", "user:daemon:rwp:allow", *named)
+    had = bases.run("getfacl", *named) if bases.real else ""
     bases.run("rm", bases.path("etc/cb.same"))
     assert upgrade(bases)["jails"]["cbweb"]["outcome"] == "done"
     assert upgraded(bases) and "cbweb" in bases.running() and origin(bases) == NEXT
     assert bases.read(bases.path("usr/local/own/file")) == "mine\n" and bases.read(bases.path("etc/cb.same")) is None
+    assert (bases.run("getfacl", *named) if bases.real else "") == had
     assert bases.read(bases.path("etc/cb.conf")) == "one, mine\ntwo\nthree, new\n"
     assert bases.jails([{**clone, "base": NEXT}])["steps"] == []
     assert info(bases)["upgrade"]["rollback"]

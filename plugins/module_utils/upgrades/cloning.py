@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Dict, Mapping, Optional, Tuple
+from typing import Dict, Mapping, Optional, Set, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.streams import flow
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.walk import Stamp, Walk
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import runtime
@@ -97,6 +98,7 @@ class Cut:
         for path, stamp in own.there.items():
             if path not in taken and stamp.kind != "other":
                 new.bring(ours, path, stamp, names)
+        self._carry_acls(host, new, root, {path for path in own.there if path not in taken})
         for path in own.gone:
             if path not in taken:
                 new.discard(path)
@@ -107,3 +109,18 @@ class Cut:
                 applying.bring(new, bases.new, change, names)
         databases = {source for path, source in DATABASES.items() if path in own.there}
         applying.rebuild(host, root, sorted({*found.databases, *databases}))
+
+    def _carry_acls(self, host: Host, new: Walk, root: str, carried: Set[str]) -> None:
+        """What has an ACL comes once more by tar(1), which knows of them."""
+        with host.scratch() as scratch:
+            found, names = f"{scratch}/found", f"{scratch}/names"
+            flow(host, [["find", "-x", self.root, "-acl", "-print0"]], target=found, where=self.root)
+            paths = [path[len(self.root) + 1:] for path in (host.read(found) or "").split("\0")]
+            paths = [path for path in paths if path in carried]
+            if not paths:
+                return
+            for path in paths:
+                new.loosen(path)
+            host.write(names, "".join(f"./{path}\0" for path in paths), 0o600)
+            packing = ["tar", "-cf", "-", *storage.packing(), "--no-recursion", "--null", "-C", host.real(self.root), "-T", host.real(names)]
+            host.pipe(packing, storage.unpacking(host.real(root)), where=self.root)
