@@ -148,10 +148,10 @@ class Machine(abc.ABC):
         return {jail["name"]: jail for jail in sorted(listed, key=lambda jail: int(jail["jid"]))}
 
     def linger(self, jail: str, address: str) -> None:
-        """Let a jail be dying for a while when it stops: somebody is connected to it."""
+        """Let a jail be dying for long when it stops: somebody is connected to it, and does not mind."""
         self.run("jexec", jail, "daemon", "-f", "nc", "-n", "-l", address, "7070")
         self.run("sleep", "2")
-        self.run("daemon", "-f", "sh", "-c", f"sleep 15 | nc -n {address} 7070")
+        self.run("daemon", "-f", "sh", "-c", f"sleep 900 | nc -n {address} 7070")
         self.run("sleep", "2")
 
     def addresses(self) -> Set[str]:
@@ -229,7 +229,7 @@ class Simulated(Machine):
         return len(self.sim.commands)
 
     def linger(self, jail: str, address: str) -> None:
-        self.sim.state["linger"] = True
+        self.sim.state["linger"] = "long"
 
     def read(self, path: str) -> Optional[str]:
         real = self.sim.real(path)

@@ -9,6 +9,8 @@ from typing import Any, Dict, List
 
 import pytest
 
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import runtime
+
 from .machine import Failed, Machine
 
 REST = {"params": {"allow.raw_sockets": True}, "restart": "if_needed"}
@@ -108,8 +110,9 @@ def test_a_flavour_shows_as_a_count_and_a_digest(machine: Machine) -> None:
     machine.run("rm", "-r", flavour)
 
 
-def test_a_jail_that_somebody_is_connected_to_stops_starts_and_goes(machine: Machine) -> None:
+def test_a_jail_that_somebody_is_connected_to_stops_starts_and_goes(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is dying for a minute or two after its stop, and holds its root as long."""
+    monkeypatch.setattr(runtime, "PATIENCE", 0.0)  # of the simulated host
     machine.jails([machine.web(root=machine.clone)])
     for state in ("restarted", "stopped"):
         machine.linger("cbweb", "10.99.0.20")
@@ -120,7 +123,8 @@ def test_a_jail_that_somebody_is_connected_to_stops_starts_and_goes(machine: Mac
     assert "cbweb" not in machine.names(machine.place)
 
 
-def test_a_jail_that_was_stopped_by_hand_and_is_dying_still_goes(machine: Machine) -> None:
+def test_a_jail_that_was_stopped_by_hand_and_is_dying_still_goes(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "PATIENCE", 0.0)  # of the simulated host
     machine.jails([machine.web(root=machine.clone)])
     machine.linger("cbweb", "10.99.0.20")
     machine.run("jail", "-f", "/etc/jail.conf.d/cbweb.conf", "-r", "cbweb")

@@ -11,6 +11,7 @@ from typing import Any, Dict, Iterator, List, Optional
 import pytest
 
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.merge3 import merge3
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import runtime
 
 from .machine import BASE, Failed, Killed, Machine, Remote, Simulated
 from .test_networks import LAN, clean, member, networks
@@ -150,7 +151,8 @@ def test_a_clone_comes_to_a_new_clone_with_all_that_is_its_own(bases: Machine) -
 
 
 @pytest.mark.storage("zfs")
-def test_a_clone_that_somebody_is_connected_to_comes_to_a_new_clone_or_back(bases: Machine) -> None:
+def test_a_clone_that_somebody_is_connected_to_comes_to_a_new_clone_or_back(bases: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "PATIENCE", 0.0)  # of the simulated host
     bases.jails([bases.web(root="clone")])
     bases.linger("cbweb", "10.99.0.20")
     assert "'/usr/bin/false' failed" in failing(bases, gate={**GATE, "within": 1, "commands": ["/usr/bin/false"]})

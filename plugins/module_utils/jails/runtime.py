@@ -20,7 +20,9 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import
 
 START_TIMEOUT = 1800.0  # seconds; a jail's own exec.timeout is the finer bound
 STOP_TIMEOUT = 600.0
-DYING_TIMEOUT = 90.0  # a closed TCP connection may hold a jail for 60 s
+DYING_TIMEOUT = 90.0  # a closed TCP connection holds a jail for 60 s, and for ten minutes if its other end does not close it
+STILL_HELD = "Something still refers to it, such as a socket or a mount; run again later"
+PATIENCE = 5.0  # before its root is taken from it
 
 
 def alive(host: Host, name: str) -> bool:
@@ -107,18 +109,47 @@ def stop(host: Host, definition: Definition, leaves: bool = False) -> None:
     clean_up(host, definition)
 
 
-def wait_dead(host: Host, name: str) -> None:
-    """Wait until a stopped jail is quite gone: what it held (mounts, interfaces) is free only then."""
+def wait_dead(host: Host, name: str, interfaces: bool = False) -> None:
+    """Wait until a stopped jail is quite gone. Where only its root is needed next, that is freed from one that goes on dying.
+
+    :param interfaces: whether its interfaces, which come back when it is gone, are needed next.
+    """
 
     def gone() -> bool:
-        listed = outputs.jails(host.ask(["jls", "-d", "--libxo", "json", "-n", "name", "dying"]).out)
-        return all(jail.get("name") != name for jail in listed)
+        return not _dying(host, name)
 
-    if not host.wait_until(gone, DYING_TIMEOUT):
-        raise HostError(
-            f"is still dying after {DYING_TIMEOUT:g} s", f"jail {name}",
-            "Something still refers to it, such as a socket or a mount; run again later",
-        )
+    if host.wait_until(gone, DYING_TIMEOUT if interfaces else PATIENCE):
+        return
+    if interfaces or not all(free_root(host, path) for path in _dying(host, name)):
+        raise HostError(f"is still dying after {DYING_TIMEOUT if interfaces else PATIENCE:g} s", f"jail {name}", STILL_HELD)
+
+
+def _dying(host: Host, name: str) -> List[str]:
+    """The roots of dying jails of a name."""
+    listed = outputs.jails(host.ask(["jls", "-d", "--libxo", "json", "-n", "name", "path", "dying"]).out)
+    return [host.names.called(str(jail.get("path"))) for jail in listed if jail.get("name") == name]
+
+
+def free_root(host: Host, path: str) -> bool:
+    """Take its root from a dying jail, in which nothing runs: the dataset is unmounted by force, and mounted anew.
+
+    What is no mount point of its own is not held in the way of anything.
+    """
+    mounted = [mount for mount in ask.mounts(host) if mount.node == path or mount.node.startswith(f"{path}/")]
+    if not any(mount.node == path and mount.fstype == "zfs" for mount in mounted):
+        return True
+    if any(mount.fstype != "zfs" for mount in mounted):
+        return False
+    for mount in reversed(mounted):
+        host.run(["zfs", "unmount", "-f", mount.special])
+    for mount in mounted:  # one that was delegated to the jail only the jail mounts
+        (host.run if mount.node == path else host.ask)(["zfs", "mount", mount.special])
+    return True
+
+
+def wants_interfaces(definition: Definition) -> bool:
+    """Whether it has interfaces that come back to the host only when it is quite gone; our own are made anew at each start."""
+    return bool(set(definition.params.get("vnet.interface", ())) - {f"epair{one.get('unit')}b" for one in definition.meta.get("networks") or ()})
 
 
 def mount_points(definition: Definition) -> List[str]:

@@ -96,12 +96,12 @@ def start(host: Host, definition: Definition) -> None:
 def stop(host: Host, definition: Definition, quite: bool = False) -> None:
     """Stop a jail that may have been started closed, and take away what that left.
 
-    :param quite: whether to wait until nothing refers to it any more; a closed TCP connection may for a minute.
+    :param quite: whether to wait until nothing refers to its root any more; a closed TCP connection may.
     """
     runtime.stop(host, definition)
     runtime.clean_up(host, closed(definition))
-    if quite or has_stack(definition):
-        runtime.wait_dead(host, definition.name)
+    if quite or runtime.wants_interfaces(definition):
+        runtime.wait_dead(host, definition.name, interfaces=runtime.wants_interfaces(definition))
 
 
 def open_up(host: Host, definition: Definition) -> None:

@@ -571,7 +571,8 @@ def jls(host: SimulatedHost, args: List[str], stdin: str) -> Answer:
     found = sorted(host.state["jails"].values(), key=lambda one: int(one["jid"]))
     if flags & {"d", "a"}:
         found += host.state["dying"]
-        host.state["dying"] = []  # gone at the next look
+        if host.state["linger"] != "long":
+            host.state["dying"] = []  # gone at the next look
     if wanted is not None:
         found = [one for one in found if wanted in (one["name"], one["jid"])]
         if "c" in flags:

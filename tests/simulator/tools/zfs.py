@@ -296,7 +296,8 @@ def _not_busy(host: SimulatedHost, name: str) -> None:
 
 def _not_held(host: SimulatedHost, point: str) -> None:
     """A jail holds its root until it is quite gone."""
-    if point and any(jail["path"] == point for jail in [*host.state["jails"].values(), *host.state["dying"]]):
+    dying = [jail for jail in host.state["dying"] if not jail.get("freed")]
+    if point and any(jail["path"] == point for jail in [*host.state["jails"].values(), *dying]):
         raise Refusal(f"cannot unmount '{point}': pool or dataset is busy")
 
 
@@ -446,6 +447,10 @@ def _unmount(host: SimulatedHost, rest: List[str], props: Dict[str, str], option
     before = home(host, name)
     if not _mounted(host, name):
         raise Refusal(f"cannot unmount '{name}': not currently mounted")
+    if "f" in flags:  # nobody of ours does it under a jail that runs
+        assert all(jail["path"] != _mounted(host, name) for jail in host.state["jails"].values())
+        for jail in host.state["dying"]:
+            jail["freed"] = jail.get("freed") or jail["path"] == _mounted(host, name)
     _not_busy(host, name)
     host.state["mounts"] = [mount for mount in host.state["mounts"] if mount["special"] != name]
     home(host, name).parent.mkdir(parents=True, exist_ok=True)
