@@ -385,3 +385,26 @@ def test_a_root_stays_while_another_jail_uses_what_is_in_it(machine: Machine) ->
     with pytest.raises(Failed, match="cbdb/var/log is mounted at"):
         machine.jails([web], prune=True)
     machine.jails([], prune=True)
+
+
+def test_a_mount_that_nobody_would_see_is_refused_or_told(machine: Machine) -> None:
+    for behind in ("/bin/x", "/usr/share/x", "/etc/rc.d/x"):
+        with pytest.raises(Failed, match="is a link into the base of a thin jail"):
+            machine.jails([machine.web(mounts=[{"src": "/var/log", "dest": behind}], **QUIET)])
+    hidden = [{"src": "/var/log", "dest": "/mnt/inner"}, {"src": "/var/tmp", "dest": "/mnt"}, {"dest": "/dev/shm", "type": "tmpfs"}]
+    told = str(machine.jails([machine.web(mounts=hidden, **QUIET)], check=True)["warnings"])
+    assert "/mnt/inner is hidden" in told and "/dev/shm is hidden" in told
+
+
+def test_names_that_rc_d_jail_cannot_tell_apart_are_refused_in_other_runs_too(machine: Machine) -> None:
+    machine.jails([machine.web(name="cb-web", state="present", **QUIET)])
+    with pytest.raises(Failed, match="cannot tell it from cb-web"):
+        machine.module("jail", **{**machine.db(name="cb_web", **QUIET), **machine.storage})
+    machine.jails([], prune=True)
+
+
+def test_a_storage_path_with_a_slash_at_its_end_is_the_same(machine: Machine) -> None:
+    options = {**machine.storage, "storage_path": f"{machine.place}/"}
+    machine.module("jails", jails=[machine.web(**QUIET)], **options)
+    assert machine.jails([machine.web(**QUIET)])["steps"] == []
+    machine.jails([], prune=True)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os.path
 from typing import Any, Callable, List, Mapping, Optional
 
 from ansible.module_utils.basic import AnsibleModule
@@ -26,6 +27,9 @@ class Module(AnsibleModule):  # type: ignore[misc]
         self._beyond, self._foreign = beyond, SHARED - set(argument_spec)
         super().__init__(argument_spec=dict(argument_spec), **more)
         self._is_checked = True
+        path = self.params.get("storage_path")
+        if isinstance(path, str) and path.startswith("/"):
+            self.params["storage_path"] = os.path.normpath(path)
 
     def _load_params(self) -> None:
         super()._load_params()

@@ -13,7 +13,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import promise
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.boot import listing, rc_conf_after, rc_conf_before
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition, infix
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail, needs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import RC_CONF
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene, SharedFiles
@@ -27,6 +27,7 @@ class Boot(Always):
     def check_host(self, scene: Scene) -> None:
         """Refuse what depends on each other, in other runs too; warn of a parallel start, which knows no order."""
         _refuse_circles(scene)
+        _refuse_twins(scene)
         depending = [jail.name for jail in scene.jails if jail.depend and jail.boot and jail.state != "absent"]
         if depending and rc_conf.yes(scene.seen.rc.get("jail_parallel_start")):
             scene.warnings.append(
@@ -80,6 +81,16 @@ def _refuse_circles(scene: Scene) -> None:
         found = way(name, name, ()) if jail.depend else ()
         if found:
             raise InputError(f"a dependency loop: {' -> '.join(found)}", f"jail {name}", "Break it")
+
+
+def _refuse_twins(scene: Scene) -> None:
+    """Names that rc.d/jail cannot tell apart, of jails of other runs too."""
+    declared = {jail.name for jail in scene.jails}
+    others = {infix(name): name for name in scene.marks if name not in declared}
+    for jail in scene.jails:
+        twin = others.get(infix(jail.name))
+        if twin is not None and jail.state != "absent" and jail.name not in scene.marks:
+            raise InputError(f"rc.d/jail cannot tell it from {twin}", f"jail {jail.name}", "Give each jail a name of its own")
 
 
 def check_needs(change: Change) -> None:

@@ -116,6 +116,9 @@ def _rule(resource: str, value: Any, where: str) -> Rule:
     if resource not in RESOURCES:
         raise InputError(f"{resource!r} is not a resource", where, params.nearest(resource, RESOURCES))
     spec = value if isinstance(value, Mapping) else {"amount": value}
+    unknown = [str(key) for key in spec if key not in ("amount", "action")]
+    if unknown:
+        raise InputError(f"{unknown[0]} is neither amount nor action", where, "Such as {amount: 1g, action: log}")
     action = str(spec.get("action", "throttle" if resource in RATES else "deny"))
     if action == "deny" and resource in UNDENIABLE:
         raise InputError("rctl(8) cannot deny this resource", where, "Give an action: log, devctl, or a signal")

@@ -134,3 +134,19 @@ def test_other_hooks_are_taken_as_they_are(hook: str) -> None:
 def test_what_is_no_address_leads_on(text: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
         jail_from({"name": "web", "root": "empty", "ip4": [text]}, "/jails")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"mounts": [{"src": "/srv", "dest": "/mnt", "options": "ro"}]}, "options is none of src, dest, type, opts"),
+        ({"mounts": [{"src": "/srv"}]}, "dest, the mount point, is missing"),
+        ({"mounts": [{"src": "srv", "dest": "/mnt"}]}, "not an absolute path"),
+        ({"mounts": [{"src": "/srv", "dest": "/mnt"}, {"src": "/srv", "dest": "/mnt/"}]}, "twice"),
+        ({"limits": {"memoryuse": {"amount": "1g", "per": "process"}}}, "per is neither amount nor action"),
+        ({"limits": {"memoryuse": {"deny": "1g"}}}, "deny is neither"),
+    ],
+)
+def test_words_that_nobody_would_heed_are_refused(options: Dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        jail_from({"name": "web", "root": "empty", **options}, "/jails")
