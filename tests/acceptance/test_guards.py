@@ -408,3 +408,24 @@ def test_a_storage_path_with_a_slash_at_its_end_is_the_same(machine: Machine) ->
     machine.module("jails", jails=[machine.web(**QUIET)], **options)
     assert machine.jails([machine.web(**QUIET)])["steps"] == []
     machine.jails([], prune=True)
+
+
+def test_a_link_to_a_file_that_becomes_empty_stays(machine: Machine) -> None:
+    if not machine.limits_work or machine.read("/etc/rctl.conf") is not None:
+        return
+    place = f"{machine.place}/rctl.conf"
+    machine.write(place, "")
+    machine.link(place, "/etc/rctl.conf")
+    limited = [machine.web(limits={"maxproc": 20}, **QUIET)]
+    machine.jails(limited)
+    assert "maxproc" in str(machine.read(place)) and machine.jails(limited)["steps"] == []
+    machine.jails([], prune=True)
+    assert machine.read(place) == "" == machine.read("/etc/rctl.conf")
+    machine.run("rm", "/etc/rctl.conf", place)
+
+
+def test_a_quote_that_is_open_is_told_with_its_file(machine: Machine) -> None:
+    machine.write("/etc/rc.conf.local", 'x="open\n')
+    with pytest.raises(Failed, match="/etc/rc.conf.local, line 1: an unterminated quote"):
+        machine.jails([machine.web(**QUIET)])
+    machine.run("rm", "/etc/rc.conf.local")

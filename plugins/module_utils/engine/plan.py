@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import stat
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, FrozenSet, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
@@ -124,14 +125,22 @@ class Plan:
         ]
 
 
-def write_step(path: str, before: Optional[str], after: Optional[str], what: Optional[str] = None) -> List[Step]:
-    """The step that brings one of the host's own files to a text (None: away); none when it is there already."""
+def write_step(
+    path: str, before: Optional[str], after: Optional[str], what: Optional[str] = None, links: bool = False,
+) -> List[Step]:
+    """The step that brings one of the host's own files to a text (None: away); none when it is there already.
+
+    :param links: whether a link to it stays when it goes: then it is empty.
+    """
     if before == after:
         return []
     verb = "remove" if after is None else "write"
 
     def put(host: Host, text: Optional[str]) -> None:
-        if text is None:
+        found = host.lstat(path) if text is None and links else None
+        if found is not None and stat.S_ISLNK(found.st_mode):
+            host.write(path, "")
+        elif text is None:
             host.remove(path)
         else:
             host.write(path, text)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Dict, Mapping, Optional
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
 
 RC_CONF = "/etc/rc.conf"
@@ -75,7 +76,10 @@ def load(host: Host, service: str = "jail", prefix: str = "jail_") -> Variables:
         text = None if path in texts or host.isdir(path) else host.read(path)
         if text is not None:
             texts[path] = text
-            plain = rc_conf.settle(text, known) and plain
+            try:
+                plain = rc_conf.settle(text, known) and plain
+            except FormatError as error:
+                raise FormatError(error.what, f"{path}, {error.where}", error.fix) from error
 
     take(VENDOR)
     for _again in range(2):

@@ -145,7 +145,7 @@ class SharedFiles:
 
     def _write(self, path: str, text: Optional[str]) -> List[Step]:
         why = ", ".join(self._why.get(path, ()))
-        return write_step(path, self._found[path], text, f"write {path}: {why}" if why else None)
+        return write_step(path, self._found[path], text, f"write {path}: {why}" if why else None, links=True)
 
 
 def texts(values: Mapping[str, Sequence[str]]) -> str:
