@@ -1,7 +1,7 @@
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host is lost: its jails run on another, by the commands that docs/backup.md has for it, as they stand there."""
+"""Every night, and when a host is lost: its jails run on another, by the commands that docs/backup.md has, as they stand there."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def command(marked: str) -> List[str]:
     return words[3:]
 
 
-def play(site: Site, marked: str, changes: Dict[str, str]) -> str:
+def play(site: Site, marked: str, changes: Dict[str, str], *more: str) -> str:
     """Run it, with names of this case in place of the guide's."""
     book, *words = command(marked)
     for old, new in changes.items():
         words = [word.replace(old, new) for word in words]
-    return site.play(*words, "-e", json.dumps({"jail_restore_gate": {"every": 0}, "jail_verify_gate": {"every": 0}}), book=book.rpartition(".")[2])
+    return site.play(*words, *more, "-e", json.dumps({"jail_restore_gate": {"every": 0}, "jail_verify_gate": {"every": 0}}), book=book.rpartition(".")[2])
 
 
 def running(site: Site, host: str) -> List[str]:
@@ -41,9 +41,12 @@ def test_a_lost_host_comes_back_on_another_by_the_commands_of_the_guide(tmp_path
     site = Site(tmp_path, "jail_conf", names=("talk", "two"))
     site.play("--limit", "talk")
     site.real("usr/jails/webserver/etc/own.conf").write_text("mine\n")
-    site.real("backup").mkdir()
-    saved = {"backup_destination": {"path": "/backup"}, "backup_controller": str(tmp_path / "backups")}
-    site.play("--limit", "talk", "-e", json.dumps(saved), book="backup")
+    site.real("backup/talk").mkdir(parents=True)
+    said = play(site, "backup", {"host1": "talk"}, "--check")
+    assert "begin set" in said and not site.real("backup/talk/webserver").exists()
+    play(site, "backup", {"host1": "talk"}, "-e", f"backup_controller={tmp_path}/backups")
+    made, = (tmp_path / "backups" / "talk" / "webserver").iterdir()
+    assert {path.name for path in made.iterdir()} == {"manifest.json", "root.tar.zst", "root.mtree.zst"}
     site.play("--limit", "two", "--tags", "host_prepare_settings,host_prepare_storage")
     brought = "/var/tmp/cellblock-restore"
     names = {"host2": "two", '"web", "db"': '"webserver", "ldapserver"', "backups/host1": str(tmp_path / "backups" / "talk"), "/backup/host1": brought}

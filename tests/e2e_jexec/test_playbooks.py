@@ -35,9 +35,8 @@ MODULES: list[dict[str, Any]] = [
 ]
 
 
-@pytest.mark.parametrize("pipelining", [False, True])
-@pytest.mark.parametrize("door", ["sshd", "shim"])
-def test_modules(jailhost: JailHost, tmp_path: Path, pipelining: bool, door: str) -> None:
+@pytest.mark.parametrize(("door", "pipelining"), [("sshd", False), ("sshd", True), ("shim", True)])
+def test_modules(jailhost: JailHost, tmp_path: Path, door: str, pipelining: bool) -> None:
     (tmp_path / "t.j2").write_text("{{ 6 * 7 }} ü\n")
     (tmp_path / "s.sh").write_text('#!/bin/sh\necho "$2"\n')
     text = json.dumps(MODULES).replace("SOURCE", str(tmp_path / "t.j2")).replace("SCRIPT", str(tmp_path / "s.sh"))
@@ -113,9 +112,8 @@ def test_the_table_in_the_documentation_is_what_was_measured() -> None:
         assert f"| {connection} | {cells} |" in text
 
 
-@pytest.mark.parametrize("per_master", [8, 3])
-def test_many_jails_take_few_connections(jailhost: JailHost, per_master: int) -> None:
-    forks = 24
+@pytest.mark.parametrize(("per_master", "forks"), [(8, 24), (3, 9)])
+def test_many_jails_take_few_connections(jailhost: JailHost, per_master: int, forks: int) -> None:
     hosts = {
         f"j{number}": jailhost.variables(
             ansible_jail_name="web",

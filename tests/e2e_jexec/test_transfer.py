@@ -48,16 +48,16 @@ def host(request: Any, jailhost: JailHost) -> Any:
     jailhost.shim = ""
 
 
-def test_large_file_in_constant_memory(host: JailHost, tmp_path: Path) -> None:
+def test_large_file_in_constant_memory(jailhost: JailHost, tmp_path: Path) -> None:
     source, back = tmp_path / "large", tmp_path / "back"
     block = os.urandom(MB)
     with open(source, "wb") as stream:
-        stream.writelines(number.to_bytes(8, "big") + block[8:] for number in range(200))
-    answers = host.drive(["put", str(source), "/root/large"], ["fetch", "/root/large", str(back)], memory=64 * MB)
+        stream.writelines(number.to_bytes(8, "big") + block[8:] for number in range(128))
+    answers = jailhost.drive(["put", str(source), "/root/large"], ["fetch", "/root/large", str(back)], memory=64 * MB)
     assert [answer.get("rc") for answer in answers] == [0, 0], answers
-    digests = {hashlib.sha256(file.read_bytes()).digest() for file in (source, host.root("web") / "root/large", back)}
+    digests = {hashlib.sha256(file.read_bytes()).digest() for file in (source, jailhost.root("web") / "root/large", back)}
     assert len(digests) == 1
-    (host.root("web") / "root/large").unlink()
+    (jailhost.root("web") / "root/large").unlink()
 
 
 def test_any_content_and_any_name(host: JailHost, tmp_path: Path) -> None:

@@ -357,9 +357,8 @@ def test_ansible_works_through_it(jailhost: JailHost, way: str, tmp_path: Path) 
     assert (tmp_path / "back").read_bytes() == content
     if way != "doas with a password":
         assert jailhost.execute("cat", "given", **variables) == {"rc": 0, "out": "given", "err": ""}
-    hosts = {"web": jailhost.variables(**variables)}
-    for pipelining in (True, False):
-        results = jailhost.play([{"ansible.builtin.ping": {}}], hosts, pipelining=pipelining)
-        assert results[0].get("ping") == "pong", results
+    pings = [{"ansible.builtin.ping": {}, "vars": {"ansible_pipelining": pipelining}} for pipelining in (True, False)]
+    results = jailhost.play(pings, {"web": jailhost.variables(**variables)})
+    assert [result.get("ping") for result in results] == ["pong", "pong"], results
     refused = jailhost.execute("id", inventory_hostname="db", **variables)
     assert "list of jails for" in refused["error"] and "host_prepare_jexec_users" in refused["error"]
