@@ -244,3 +244,19 @@ def test_without_jail_enable_nothing_boots_and_that_is_told(machine: Machine, et
     assert "jail_enable" in str(machine.jails([machine.web(**QUIET)]).get("warnings"))
     assert machine.module("jail_info", **machine.storage)["host"]["boot_order"] == []
     assert machine.jails([machine.web(boot=False, **QUIET)]).get("warnings") is None
+
+
+def test_a_variable_of_the_jails_own_that_is_a_strangers_is_told(machine: Machine, etc: Etc) -> None:
+    etc.add('jail_cbweb_exec_poststart0="/usr/bin/true left"\njail_cbweb_ip_multi0="10.99.0.88"\n')
+    told = str(machine.jails([machine.web(boot_style="rc_conf", **QUIET)], check=True)["warnings"])
+    assert "jail_cbweb_exec_poststart0, jail_cbweb_ip_multi0 in /etc/rc.conf makes it exec.poststart=/usr/bin/true left" in told
+
+
+def test_no_variable_takes_an_address_of_the_hosts_own_along(machine: Machine, etc: Etc) -> None:
+    machine.run("ifconfig", machine.interface, "inet", "10.99.0.77/24", "alias")
+    jail = machine.web(boot_style="rc_conf", ip4=["10.99.0.77"], **QUIET)
+    etc.add(f'jail_interface="{machine.interface}"\n')
+    with pytest.raises(Failed, match="10.99.0.77, which is the host's own"):
+        machine.jails([jail])
+    assert "10.99.0.77/24" in machine.addresses()
+    machine.run("ifconfig", machine.interface, "inet", "10.99.0.77", "-alias")

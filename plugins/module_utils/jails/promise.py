@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Dict, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Refused
@@ -152,16 +153,29 @@ def _otherwise(change: Change, start: next_boot.Start, seen: Observed) -> Proble
         return None
     wanted, found = new.params, start.params
     if new.style == "rc_conf":
-        own = {key: value for key, value in seen.variables.values.items() if key.startswith(f"jail_{definitions.infix(new.name)}_")}
-        own.update(definitions.rc_lines(new))
+        own = definitions.rc_lines(new)
         files = _snapshot(seen, {new.name: new})
         wanted = files.legacy(next_boot.legacy_text(new.name, own, files))[0]["params"]
     differing = drift.differences(wanted, found)
     if not differing:
         return None
-    place = "the variables jail_* for all jails in rc.conf" if new.style == "rc_conf" else seen.whole_conf
+    place = seen.whole_conf if new.style == "jail_conf" else _strays(new, seen) or "the variables jail_* for all jails in rc.conf"
     words = ", ".join(f"{name}={','.join(values) or 'nothing'}" for name, values in differing.items())
-    return f"it boots otherwise than declared: {place} makes it {words}", f"Declare the same, or take that out of {place}", False
+    hosts = [one for name in ("ip4.addr", "ip6.addr") if name in differing for one in new.params.get(name, ()) if "|" not in one]
+    if hosts:
+        what = f"{place} puts {', '.join(hosts)}, which is the host's own, on an interface for it: its stop would take that from the host"
+        return what, f"Take that out of {place.rpartition(' in ')[2]}, or use boot_style: jail_conf", True
+    return f"it boots otherwise than declared: {place} makes it {words}", f"Declare the same, or take that out of {place.rpartition(' in ')[2]}", False
+
+
+def _strays(new: Definition, seen: Observed) -> str:
+    """Variables of the jail's own that are not of its definition, and where they stand."""
+    prefix, own = f"jail_{definitions.infix(new.name)}_", definitions.rc_lines(new)
+    found = [
+        key for key, value in seen.variables.values.items()
+        if value and key.startswith(prefix) and key not in own and re.fullmatch(definitions.RC_VARIABLE, key[len(prefix):])
+    ]
+    return f"{', '.join(found)} in {seen.variables.setter(found[0])}" if found else ""
 
 
 def _early(new: Definition, after: next_boot.Boot) -> Problem:
