@@ -177,13 +177,14 @@ ASSUMPTIONS: Tuple[Assumption, ...] = (
     ),
     Assumption(
         "`zfs destroy` of a dataset that a dying jail stands on is refused as busy, as are another name and another place for it; "
-        "`jls -j` says that the jail is dying.",
+        "`jls -j` says that the jail is dying. `zfs unmount -f` takes it from the jail.",
         (
             "zfs create zroot/dead", "jail -c name=dead path=/jails/dead persist", simulated("linger"),
             # A process in the jail that nobody waits for keeps it dying.
             real("sh -c '(jexec dead /no/such & exec sleep 20) >/dev/null 2>&1 </dev/null & sleep 3'"),
             "jail -R dead", "zfs destroy zroot/dead", "zfs rename zroot/dead zroot/deader", "zfs set mountpoint=none zroot/dead",
-            "jls -j dead jid", "jls -c -j dead", "jls -d --libxo json -n name dying", real("sleep 20"),
+            "jls -j dead jid", "zfs unmount zroot/dead", "zfs unmount -f zroot/dead", "zfs mount zroot/dead", "zfs rename zroot/dead zroot/deader",
+            "zfs rename zroot/deader zroot/dead", "jls -c -j dead", "jls -d --libxo json -n name dying", real("sleep 20"),
             "jls -d --libxo json -n name dying", "zfs destroy zroot/dead",
         ),
         seen=SEEN,

@@ -294,11 +294,11 @@ def _not_busy(host: SimulatedHost, name: str) -> None:
     _not_held(host, point)
 
 
-def _not_held(host: SimulatedHost, point: str) -> None:
+def _not_held(host: SimulatedHost, point: str, code: int = 1) -> None:
     """A jail holds its root until it is quite gone."""
     dying = [jail for jail in host.state["dying"] if not jail.get("freed")]
     if point and any(jail["path"] == point for jail in [*host.state["jails"].values(), *dying]):
-        raise Refusal(f"cannot unmount '{point}': pool or dataset is busy")
+        raise Refusal(f"cannot unmount '{point}': pool or dataset is busy", code)
 
 
 def home(host: SimulatedHost, name: str) -> Path:
@@ -325,7 +325,7 @@ def _set(host: SimulatedHost, rest: List[str], props: Dict[str, str], options: D
     given = dict(word.split("=", 1) for word in rest[:-1])
     before = home(host, name)
     if "mountpoint" in given:
-        _not_held(host, _mounted(host, name))
+        _not_held(host, _mounted(host, name), 255)
     host.state["datasets"][name]["props"].update(normal(name, given))
     for key in given:
         host.state["datasets"][name].get("received", {}).pop(key, None)
