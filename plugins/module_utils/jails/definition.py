@@ -9,6 +9,7 @@ few facts that FreeBSD's formats have no word for. There is no other database.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from dataclasses import dataclass, field, replace
@@ -164,8 +165,9 @@ def read_mark(line: str) -> Optional[Dict[str, Any]]:
     return found if isinstance(found, dict) else None
 
 
+@functools.lru_cache(maxsize=1024)
 def read_conf(name: str, text: str) -> Optional[Definition]:
-    """The definition in a jail.conf.d file; None when it is not ours."""
+    """The definition in a jail.conf.d file; None when it is not ours. It is asked for again and again, and nobody changes it."""
     facts = read_mark(text.partition("\n")[0])
     if facts is None:
         return None

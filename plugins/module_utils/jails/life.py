@@ -77,7 +77,7 @@ def left_mounted(seen: Observed, old: Definition, mend: Callable[[Host, Definiti
 
 
 def _stop(host: Host, definition: Definition, leaves: bool = False) -> None:
-    """Stop; wait for its death where something that it holds is needed next: its root, its interfaces."""
+    """Stop; wait for its death where something that it holds is needed next: its root, its interfaces, its number."""
     runtime.stop(host, definition, leaves)
     if leaves or runtime.wants_interfaces(definition):
         runtime.wait_dead(host, definition.name, interfaces=not leaves)
