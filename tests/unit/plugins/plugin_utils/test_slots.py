@@ -122,7 +122,7 @@ def test_homes_are_kept_for_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     Homes(path).put("db", "/home/root ü")
     assert (Homes(path).get("web"), Homes(path).get("db")) == ("/root", "/home/root ü")
     assert (tmp_path / "homes").stat().st_mode & 0o777 == 0o600
-    monkeypatch.setattr(os, "getppid", lambda: 1)
+    monkeypatch.setattr(os, "getppid", lambda: -1)
     assert Homes(path).get("web") is None
     Homes(path).put("web", "/elsewhere")
     assert Homes(path).get("web") == "/elsewhere"
