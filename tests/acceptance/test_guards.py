@@ -429,3 +429,23 @@ def test_a_quote_that_is_open_is_told_with_its_file(machine: Machine) -> None:
     with pytest.raises(Failed, match="/etc/rc.conf.local, line 1: an unterminated quote"):
         machine.jails([machine.web(**QUIET)])
     machine.run("rm", "/etc/rc.conf.local")
+
+
+def test_a_definition_that_was_copied_by_hand_is_not_ours_and_keeps_its_root(machine: Machine) -> None:
+    machine.jails([machine.web(**QUIET)])
+    place = "/etc/jail.conf.d/cbcopy.conf"
+    machine.write(place, str(machine.read("/etc/jail.conf.d/cbweb.conf")).replace('"cbweb" {', '"cbcopy" {').replace("10.99.0.20", "10.99.0.90"))
+    told = {one["name"]: one["managed"] for one in machine.module("jail_info", **machine.storage)["jails"]}
+    assert told == {"cbweb": True, "cbcopy": False}
+    assert machine.jails([machine.web(**QUIET)], prune=True)["steps"] == []
+    with pytest.raises(Failed, match="is the root of cbcopy too"):
+        machine.jails([], prune=True)
+    assert machine.read(place) is not None and list(machine.running()) == ["cbweb"]
+    machine.run("rm", place)
+    machine.jails([], prune=True)
+
+
+def test_a_root_is_one_jails(machine: Machine) -> None:
+    same = f"{machine.place}/same"
+    with pytest.raises(Failed, match="is the root of jail cbweb too"):
+        machine.jails([machine.web(path=same, **QUIET), machine.db(path=same, **QUIET)], check=True)

@@ -165,10 +165,16 @@ def read_mark(line: str) -> Optional[Dict[str, Any]]:
     return found if isinstance(found, dict) else None
 
 
+def read_own_mark(name: str, text: str) -> Optional[Dict[str, Any]]:
+    """The facts of the mark of NAME.conf; None where there is none, or another jail's, as in a copy that somebody made by hand."""
+    facts = read_mark(text.partition("\n")[0])
+    return facts if facts is not None and facts.get("name", name) == name else None
+
+
 @functools.lru_cache(maxsize=1024)
 def read_conf(name: str, text: str) -> Optional[Definition]:
     """The definition in a jail.conf.d file; None when it is not ours. It is asked for again and again, and nobody changes it."""
-    facts = read_mark(text.partition("\n")[0])
+    facts = read_own_mark(name, text)
     if facts is None:
         return None
     facts.pop("name", None)

@@ -158,10 +158,13 @@ def check_set(jails: Sequence[Jail]) -> None:
     """What must hold among the jails of one host: names, addresses, dependencies."""
     seen: Dict[str, str] = {}
     addresses: Dict[str, str] = {}
+    roots: Dict[str, Jail] = {}
     faults = Faults()
     for jail in jails:
         with faults:
             _check_infix(jail, seen)
+        with faults:
+            _check_root(jail, roots)
         for address in jail.addresses:
             with faults:
                 _check_shared(jail, address, addresses)
@@ -176,6 +179,13 @@ def _check_infix(jail: Jail, seen: Dict[str, str]) -> None:
         same = "declared twice" if seen[infix] == jail.name else f"rc.d/jail cannot tell it from {seen[infix]}"
         raise InputError(same, f"jail {jail.name}", "Give each jail a name of its own")
     seen[infix] = jail.name
+
+
+def _check_root(jail: Jail, roots: Dict[str, Jail]) -> None:
+    """A root that is made is one jail's."""
+    other = roots.setdefault(jail.path, jail)
+    if jail.path and other.name != jail.name and {jail.root, other.root} != {"existing"}:
+        raise InputError(f"{jail.path} is the root of jail {other.name} too", f"jail {jail.name}", "Give each a path of its own, or leave path out")
 
 
 def _check_shared(jail: Jail, address: Address, addresses: Dict[str, str]) -> None:

@@ -217,6 +217,7 @@ def _roots(seen: Observed, jails: Sequence[Jail]) -> Dict[str, str]:
     for key, value in seen.rc.items():
         if key.startswith("jail_") and key.endswith("_rootdir"):
             found[value.rstrip("/")] = key[5:-8]
+    seen.theirs = dict(found)
     found.update((str(facts.get("path")), name) for name, facts in seen.marks().items())
     found.update((str(running.get("path")), name) for name, running in seen.running.items())
     found.update((jail.path, jail.name) for jail in jails if jail.path)

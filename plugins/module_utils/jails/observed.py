@@ -65,6 +65,7 @@ class Observed:
     missing_zones: Set[str] = field(default_factory=set)  # declared, and unknown to the host
     has_pkg: bool = False
     roots: Dict[str, str] = field(default_factory=dict)  # of all jails, whoever made them, and whose each is
+    theirs: Dict[str, str] = field(default_factory=dict)  # of these, what definitions of others name, and rc.conf
     places: Dict[str, str] = field(default_factory=dict)  # where roots are now that will be elsewhere
     own: Dict[str, Any] = field(default_factory=dict)  # what aspects read for themselves, by their names
 
@@ -139,7 +140,7 @@ class Observed:
         """The facts of all marks, without reading whole definitions."""
         found = {name: dict(group.meta) for name, group in self.groups.items()}
         for name, text in self.confs.items():
-            facts = definition.read_mark(text.partition("\n")[0])
+            facts = definition.read_own_mark(name, text)
             if facts is not None:
                 found[name] = facts
         return found

@@ -11,7 +11,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import roots, runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Always
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition, infix
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import private
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Draft, Scene
@@ -87,9 +87,10 @@ class Root(Always):
         path = old.root
         mounts = _leaving_mounts(scene, name, path, old)
         _refuse_inner(scene, name, path)
-        _refuse_used(scene, name, path)
         if old.meta.get("root") == "existing":
             return []
+        _refuse_shared(scene, name, path)
+        _refuse_used(scene, name, path)
         if name in scene.seen.unsafe:
             scene.warnings.append(f"jail {name}: its root is left where it is: {scene.seen.unsafe[name]}")
         return roots.destroy(
@@ -173,6 +174,16 @@ def _refuse_inner(scene: Scene, name: str, path: str) -> None:
     ]
     if inner:
         raise Refused(f"the roots of other jails stand in {path}: {', '.join(inner)}", f"jail {name}", "Remove or move them first")
+
+
+def _refuse_shared(scene: Scene, name: str, path: str) -> None:
+    """A root that others have as well, as by a definition that was copied by hand, is theirs too."""
+    gone = {infix(one) for one in (name, *(jail.name for jail in scene.jails if jail.state == "absent"))}
+    same = {other for other, facts in scene.marks.items() if str(facts.get("path")) == path}
+    same |= {other for other, running in scene.seen.running.items() if str(running.get("path")) == path}
+    others = sorted(other for other in {*same, scene.seen.theirs.get(path, name)} if infix(other) not in gone)
+    if others:
+        raise Refused(f"{path} is the root of {', '.join(others)} too", f"jail {name}", "Remove or move that first")
 
 
 def _refuse_used(scene: Scene, name: str, path: str) -> None:
