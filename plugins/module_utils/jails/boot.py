@@ -159,7 +159,7 @@ def _after_needs(names: Sequence[str], facts: Mapping[str, Mapping[str, object]]
             placed.append(name)
         return True
 
-    return placed if all([place(name, ()) for name in names]) else list(names)
+    return placed if all(place(name, ()) for name in names) else list(names)
 
 
 def _too_early(name: str, listed: Sequence[str], facts: Mapping[str, Mapping[str, object]]) -> bool:

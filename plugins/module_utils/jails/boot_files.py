@@ -13,9 +13,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, FormatError, HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import jail_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import next_boot
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.rc_variables import RC_CONF as RC_CONF
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.rc_variables import Variables as Variables
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.rc_variables import load as load
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.rc_variables import Variables
 
 # A root that is written out; what variables make up needs the whole reader.
 PATH = re.compile(r"(?m)^[^#\n]*?\bpath\s*=\s*[\"']?(/[^\"';\n]+)")

@@ -13,7 +13,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import FormatError, HostError, UnsafePath
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import devfs_rules, outputs
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.lines import lines_of
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import boot_files, definition, inside
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import boot_files, definition, inside, rc_variables
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.aspects.aspect import Aspect
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import CPUSET_HOOK, Jail, cpus
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import (
@@ -169,7 +169,7 @@ def _read_files(host: Host, seen: Observed) -> None:
             seen.fstabs[entry[6:]] = host.read(f"/etc/{entry}") or ""
         elif entry.startswith("jail.") and entry.endswith(".conf") and len(entry) > 10:
             seen.foreign[entry[5:-5]] = f"/etc/{entry}"
-    seen.variables = boot_files.load(host)
+    seen.variables = rc_variables.load(host)
     read = {definition.conf_path(name): text for name, text in seen.confs.items()}
     read.update((definition.fstab_path(name), text) for name, text in seen.fstabs.items())
     seen.boot_files = boot_files.look(host, seen.variables, read)

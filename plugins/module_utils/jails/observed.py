@@ -13,12 +13,13 @@ from typing import Any, Dict, FrozenSet, List, Mapping, Optional, Set
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.tree import Entry, outermost
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import HostError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import outputs
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import boot_files, definition
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.boot_files import Snapshot, Variables, whole_conf
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition, rc_variables
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.boot_files import Snapshot, whole_conf
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.next_boot import INCLUDES
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.rc_variables import Variables
 
-RC_CONF = boot_files.RC_CONF
+RC_CONF = rc_variables.RC_CONF
 RCTL_CONF = "/etc/rctl.conf"
 
 

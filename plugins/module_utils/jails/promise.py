@@ -13,9 +13,10 @@ from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import definition as definitions
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import drift, next_boot
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.boot import Listing
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.boot_files import RC_CONF, Snapshot
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.boot_files import Snapshot
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.rc_variables import RC_CONF
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Scene
 
 PLAIN = 'Write jail_list as plain words, such as jail_list="a b"'

@@ -12,7 +12,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan, Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import rc_conf
-from ansible_collections.cellblock.jails.plugins.module_utils.jails import boot_files, runtime
+from ansible_collections.cellblock.jails.plugins.module_utils.jails import rc_variables, runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
 from ansible_collections.cellblock.jails.plugins.module_utils.moves import journal, keys
 from ansible_collections.cellblock.jails.plugins.module_utils.moves.journal import GONE, SENDING, STOPPED
@@ -196,7 +196,7 @@ class Source:
 
     def _listed(self, host: Host, back: bool) -> Optional[int]:
         """Take it out of jail_list, or put it back where it was; the place that it had."""
-        variables = boot_files.load(host)
+        variables = rc_variables.load(host)
         path, words = variables.place("jail_list"), variables.values.get("jail_list", "").split()
         if path is None or (self.name in words) == back or (back and "place" not in self.noted):
             return None

@@ -30,7 +30,7 @@ def below_etc(root: Path, files: Dict[str, str]) -> Host:
 def test_a_prediction_is_what_a_real_host_did(tmp_path: Path, name: str) -> None:
     case = CASES[name]
     host = below_etc(tmp_path, case["files"])
-    variables = boot_files.load(host)
+    variables = rc_variables.load(host)
     confs = {f"/etc/jail.conf.d/{path.name}": path.read_text() for path in sorted(tmp_path.glob("etc/jail.conf.d/*.conf")) if path.is_file()}
     boot = next_boot.predict(variables.values, boot_files.look(host, variables, confs))
     started = [jail["name"] for jail in case["jails"]]
@@ -72,6 +72,6 @@ def test_what_a_shell_builds_is_asked_of_the_shell(tmp_path: Path, name: str) ->
     asked = ask.replace(" /etc/", f" {etc}/")
     real = host._runner
     host._runner = lambda argv, stdin, env, timeout: real([asked if word == ask else word for word in argv], stdin, env, timeout)
-    variables = boot_files.load(host)
+    variables = rc_variables.load(host)
     assert next_boot.predict(variables.values, boot_files.look(host, variables, {})).order == wanted
     assert (variables.place("jail_list") is not None) == (name == "an exported list")
