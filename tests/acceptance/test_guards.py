@@ -449,3 +449,29 @@ def test_a_root_is_one_jails(machine: Machine) -> None:
     same = f"{machine.place}/same"
     with pytest.raises(Failed, match="is the root of jail cbweb too"):
         machine.jails([machine.web(path=same, **QUIET), machine.db(path=same, **QUIET)], check=True)
+
+
+def test_a_jail_that_somebody_put_into_our_file_is_not_lost(machine: Machine) -> None:
+    place = "/etc/jail.conf.d/cbweb.conf"
+    machine.jails([machine.web(**QUIET)])
+    ours = str(machine.read(place))
+    machine.write(place, ours + 'guest { path = "/"; persist; }\n')
+    assert machine.jails([machine.web(**QUIET)])["steps"] == []
+    for declared in ([], [machine.web(hostname="other", **QUIET)], [machine.web(boot_style="rc_conf", **QUIET)]):
+        with pytest.raises(Failed, match="defines guest too, which would be lost"):
+            machine.jails(declared, prune=True)
+    assert "guest" in str(machine.read(place))
+    machine.write(place, ours)
+    machine.jails([], prune=True)
+
+
+def test_a_line_above_our_mark_makes_a_jail_nobody_elses(machine: Machine) -> None:
+    place = "/etc/jail.conf.d/cbweb.conf"
+    machine.jails([machine.web(**QUIET)])
+    ours = str(machine.read(place))
+    machine.write(place, f"# looked at by bob\n{ours}")
+    assert machine.jails([machine.web(**QUIET)])["steps"] == []
+    machine.write(place, f"\ufeff{ours}")  # jail(8) would read nothing of it
+    machine.jails([machine.web(**QUIET)])
+    assert machine.read(place) == ours
+    machine.jails([], prune=True)

@@ -167,8 +167,19 @@ def read_mark(line: str) -> Optional[Dict[str, Any]]:
 
 def read_own_mark(name: str, text: str) -> Optional[Dict[str, Any]]:
     """The facts of the mark of NAME.conf; None where there is none, or another jail's, as in a copy that somebody made by hand."""
-    facts = read_mark(text.partition("\n")[0])
+    line = text.partition("\n")[0]
+    if not line.startswith(MARK) and MARK in text:  # somebody wrote above it
+        line = next((one for one in text.lstrip("\ufeff").split("\n") if one.startswith(MARK)), "")
+    facts = read_mark(line)
     return facts if facts is not None and facts.get("name", name) == name else None
+
+
+def others_in(name: str, text: str) -> List[str]:
+    """The jails that somebody else defines in NAME.conf beside it."""
+    try:
+        return [jail["name"] for jail in jail_conf.parse(text) if jail["name"] != name]
+    except FormatError:
+        return []
 
 
 @functools.lru_cache(maxsize=1024)

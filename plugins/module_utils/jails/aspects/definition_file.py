@@ -73,9 +73,12 @@ class DefinitionFile(Always):
         steps: List[Step] = []
         if new.style == "jail_conf":
             now = seen.confs.get(name)
+            if now is not None and old != new:
+                _refuse_others(name, now)
             if now is None or old != new:
                 steps += write_step(definitions.conf_path(name), now, new.conf())
         elif name in seen.confs and (old is not None or change.jail.adopt):
+            _refuse_others(name, seen.confs[name])
             steps += write_step(definitions.conf_path(name), seen.confs[name], None)
         lines = _fstab(new) if new.style == "rc_conf" else None
         now = seen.fstabs.get(name)
@@ -87,8 +90,19 @@ class DefinitionFile(Always):
         """The file goes last: it is the jail's mark."""
         name, seen = change.jail.name, change.scene.seen
         if change.old is not None and change.old.style == "jail_conf":
+            _refuse_others(name, seen.confs[name])
             return write_step(definitions.conf_path(name), seen.confs[name], None)
         return write_step(definitions.fstab_path(name), seen.fstabs[name], None) if name in seen.fstabs else []
+
+
+def _refuse_others(name: str, text: str) -> None:
+    """A jail that somebody put into our file is not ours to lose."""
+    others = definitions.others_in(name, text)
+    if others:
+        raise Refused(
+            f"{definitions.conf_path(name)} defines {', '.join(others)} too, which would be lost", f"jail {name}",
+            f"Move that to a file of its own, such as {definitions.conf_path(others[0])}",
+        )
 
 
 def _fstab(definition: Definition) -> str:
