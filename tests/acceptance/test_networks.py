@@ -131,14 +131,14 @@ def test_a_bridge_that_was_made_anew_has_its_jails_again(net: Machine) -> None:
 
 
 def test_an_interface_that_is_gone_comes_with_a_restart(net: Machine) -> None:
-    networks(net, LAN)
-    inner = net.jails([member(net)])["jails"]["cbweb"]["networks"][0]["interface"]
-    net.run("ifconfig", inner[:-1] + "a", "destroy")
+    bridge = networks(net, LAN)["networks"]["cblan"]["device"]
+    outer = net.jails([member(net)])["jails"]["cbweb"]["networks"][0]["interface"][:-1] + "a"
+    net.run("ifconfig", outer, "destroy")
     assert "networks" in net.jails([member(net)])["jails"]["cbweb"]["restart_waits"]
     again = net.jails([member(net)])
     assert again["steps"] == [] and "networks" in again["jails"]["cbweb"]["restart_waits"]
     net.jails([member(net, restart="if_needed")])
-    assert "10.99.7.20" in net.run("ifconfig", "-j", "cbweb", inner, "inet") or not net.real
+    assert f"member: {outer} " in net.run("ifconfig", bridge)
     assert net.jails([member(net)])["steps"] == [] and net.jails([member(net)])["jails"]["cbweb"]["restart_waits"] == []
 
 
