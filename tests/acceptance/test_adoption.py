@@ -185,7 +185,7 @@ def test_variables_that_are_not_declared_are_named_before_they_are_lost(machine:
 
 def test_a_hook_without_a_variable_is_refused_and_an_fstab_of_somebodys_stays(machine: Machine) -> None:
     quiet = {"start": "/usr/bin/true", "stop": "/usr/bin/true"}
-    with pytest.raises(Failed, match="no variable for exec.created"):
+    with pytest.raises(Failed, match="no variable for exec.created ./usr/bin/true."):
         machine.jails([machine.web(boot_style="rc_conf", exec={**quiet, "created": "/usr/bin/true"})])
     machine.write("/etc/fstab.cbweb", "# somebody's\n")
     with pytest.raises(Failed, match="fstab.cbweb is somebody's"):

@@ -289,8 +289,9 @@ def _rc_hooks(rest: Params, where: str, fix: str) -> Dict[str, str]:
     lines = {}
     # There is no variable for exec.created. After the start is another moment, but for what no start minds.
     created = rest.pop("exec.created", [])
-    if any(one.strip() for one in rest.get("exec.start", [])) and any(not one.startswith(CPUSET_HOOK) for one in created):
-        raise InputError("rc.conf has no variable for exec.created, and exec.poststart comes after exec.start", where, fix)
+    others = [one for one in created if not one.startswith(CPUSET_HOOK)]
+    if others and any(one.strip() for one in rest.get("exec.start", [])):
+        raise InputError(f"rc.conf has no variable for exec.created ({others[0]}), and exec.poststart comes after exec.start", where, fix)
     hooks = {"exec.poststart": created + rest.pop("exec.poststart", [])}
     for word, param in RC_HOOKS:
         for number, command in enumerate(hooks.get(param) or rest.pop(param, [])):
