@@ -62,6 +62,13 @@ def test_rules_of_networks_and_jails_are_one_set(net: Machine) -> None:
     assert "10.99.7.20" not in net.run("ipfw", "set", "28", "list")
 
 
+def test_a_network_that_goes_out_by_another_made_with_it_is_settled_at_once(net: Machine) -> None:
+    both = {"name": "cbworld", "ip4": "10.98.0.1/24", "bridge": "bridge8"}, {**LAN, "via": "bridge8"}
+    networks(net, *both, **IPFW)
+    assert "config ip 10.98.0.1" in net.run("ipfw", "nat", "show", "config")
+    assert networks(net, *both, **IPFW)["steps"] == []
+
+
 def test_a_creation_that_fails_leaves_no_rule(net: Machine) -> None:
     networks(net, LAN, **IPFW)
     with pytest.raises(Failed, match="did not start"):

@@ -140,7 +140,8 @@ def decide(request: Request, seen: Seen) -> Plan:
     kind = request.firewall or firewall_of(had, seen.rc_text)
     taken = {one.device for one in [*had.values(), *request.networks]} | set(seen.links)
     taken |= set(rc_conf.values(seen.rc_text).get("cloned_interfaces", "").split())
-    wanted = [_settled(replace(network, firewall=kind), had.get(network.name), taken, seen) for network in request.networks]
+    given = {one.device: one.ip4.partition("/")[0] for one in [*had.values(), *request.networks] if one.device and one.ip4}
+    wanted = [_settled(replace(network, firewall=kind), had.get(network.name), taken, seen, given) for network in request.networks]
     named = {network.name for network in wanted} | set(request.absent)
     kept = [replace(network, firewall=kind) for name, network in had.items() if name not in named and not request.whole]
     gone = [replace(network, firewall=kind) for name, network in had.items() if name not in {one.name for one in [*wanted, *kept]}]
@@ -175,8 +176,11 @@ def decide(request: Request, seen: Seen) -> Plan:
     return made
 
 
-def _settled(network: Network, old: Optional[Network], taken: Set[str], seen: Seen) -> Network:
-    """A declared network with what the host settles: its bridge, and the way out."""
+def _settled(network: Network, old: Optional[Network], taken: Set[str], seen: Seen, given: Mapping[str, str]) -> Network:
+    """A declared network with what the host settles: its bridge, and the way out.
+
+    :param given: the addresses of networks' devices, which may be made by this run.
+    """
     if not network.device:
         device = old.bridge if old is not None and old.bridge else next(f"bridge{number}" for number in BRIDGES if f"bridge{number}" not in taken)
         taken.add(device)
@@ -186,13 +190,13 @@ def _settled(network: Network, old: Optional[Network], taken: Set[str], seen: Se
             raise InputError("no default route tells where NAT goes out", f"network {network.name}", "Name the interface in via")
         network = replace(network, via=seen.way_out)
     if network.nat and network.firewall == "ipfw":
-        network = _instance(network, old, seen)
+        network = _instance(network, old, seen, given)
     if old is not None and old.device == network.device:
         return replace(network, made=old.made)
     return replace(network, made=network.device not in seen.links)
 
 
-def _instance(network: Network, old: Optional[Network], seen: Seen) -> Network:
+def _instance(network: Network, old: Optional[Network], seen: Seen, given: Mapping[str, str]) -> Network:
     """Its NAT in ipfw: a number, and the address of its way out, which jails' aliases would take from it, unless DHCP may change it."""
     number = old.instance if old is not None and old.instance else 0
     if not number:
@@ -200,6 +204,7 @@ def _instance(network: Network, old: Optional[Network], seen: Seen) -> Network:
         seen.instances.add(number)
     link, words = seen.links.get(network.via), rc_conf.values(seen.rc_text).get(f"ifconfig_{word(network.via)}", "")
     there = [address.partition("/")[0] for address in (link.addresses if link is not None else ()) if ":" not in address]
+    there = [given[network.via]] if network.via in given else there
     kept = [old.nat_ip] if old is not None and old.nat_ip in there else there[:1]
     return replace(network, instance=number, nat_ip="" if "DHCP" in words.upper() else "".join(kept))
 
