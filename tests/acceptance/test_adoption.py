@@ -206,3 +206,14 @@ def test_what_a_running_jail_may_is_not_taken_without_a_word(machine: Machine, o
     with pytest.raises(Failed, match="the running jail says .*allow.raw_sockets = true"):
         machine.jails([old.declared(ip4="none")])
     machine.jails([old.declared(ip4="none", params={"mount.devfs": False, "allow.raw_sockets": True})])
+
+
+def test_a_number_that_another_jail_has_stops_nobody_else(machine: Machine, old: Old) -> None:
+    machine.write("/etc/jail.conf.d/cbold.conf", "cbold { " + CONF.format(path=old.path, interface=machine.interface) + " }\n")
+    machine.run("jail", "-f", "/etc/jail.conf.d/cbold.conf", "-c", "cbold")
+    machine.write("/etc/jail.conf.d/cbold.conf", "cbold { jid = 87; " + CONF.format(path=old.path, interface=machine.interface) + " }\n")
+    machine.run("jail", "-c", "name=cbstranger", "jid=87", "path=/", "persist")
+    machine.jails([old.declared()])
+    machine.jails([{"name": "cbold", "state": "stopped"}])
+    assert "cbold" not in machine.running() and "cbstranger" in machine.running()
+    machine.run("jail", "-r", "cbstranger")

@@ -82,8 +82,12 @@ def _run_poststop(host: Host, definition: Definition) -> None:
 
 
 def _remove_by(host: Host, definition: Definition, flags: str) -> Result:
-    """Let jail(8) remove a jail by a definition that stands in no file."""
-    return host.ask(["jail", "-f", "-", flags, definition.name], stdin=definition.conf(), timeout=STOP_TIMEOUT)
+    """Let jail(8) remove a jail by a definition that stands in no file.
+
+    A fixed number is left out: by it jail(8) would look for the jail, and may find another one.
+    """
+    by_name = replace(definition, meta={fact: value for fact, value in definition.meta.items() if fact != "jid"})
+    return host.ask(["jail", "-f", "-", flags, definition.name], stdin=by_name.conf(), timeout=STOP_TIMEOUT)
 
 
 def stop(host: Host, definition: Definition, leaves: bool = False) -> None:
@@ -96,8 +100,10 @@ def stop(host: Host, definition: Definition, leaves: bool = False) -> None:
     if not alive(host, name):
         clean_up(host, definition)
         return
-    argv = ["jail", *(["-f", path] if host.lstat(path) is not None else []), "-r", name]
-    result = host.ask(argv, timeout=STOP_TIMEOUT)
+    if "jid" in definition.meta:
+        result = _remove_by(host, definition, "-r")
+    else:
+        result = host.ask(["jail", *(["-f", path] if host.lstat(path) is not None else []), "-r", name], timeout=STOP_TIMEOUT)
     if leaves and alive(host, name):
         rest = {param: values for param, values in definition.params.items() if param != "exec.stop"}
         result = _remove_by(host, replace(definition, params=rest), "-r")

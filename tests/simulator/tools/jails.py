@@ -161,7 +161,7 @@ def _dump(host: SimulatedHost, options: Dict[str, str], separator: str, stdin: s
 def _one(host: SimulatedHost, verb: str, name: str, defined: List[Dict[str, Any]], options: Dict[str, str]) -> str:
     found = [one for one in defined if one["name"] == name]
     params: Params = dict(found[0]["params"]) if found else {}
-    alive = by_name(host, name)
+    alive = by_name(host, params.get("jid", [name])[-1])  # a number that the file fixes counts, not the name
     out = ""
     if "r" in verb or "R" in verb:
         if alive is None and "C" in options:
