@@ -17,7 +17,7 @@ from .fresh import fresh_host
 
 STATE = ".simulator/state.json"
 # What the machine's own do as well, and Ansible's shell calls for itself; in-process they are simulated.
-OF_THIS_MACHINE = ("chmod", "dd", "find", "head", "ln", "mkdir", "sync", "test")
+OF_THIS_MACHINE = ("chmod", "dd", "head", "ln", "mkdir", "sync", "test")
 
 
 def settle(place: Path) -> None:
