@@ -17,6 +17,7 @@ from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition i
     rc_variables,
     read_mark,
 )
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import behind
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.next_boot import predict
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import RC_CONF, Observed
 
@@ -148,18 +149,14 @@ def jail_list(
 
 def _after_needs(names: Sequence[str], facts: Mapping[str, Mapping[str, object]]) -> List[str]:
     """The same, each behind those of ours that it depends on; as they are where these go round in a circle."""
-    placed: List[str] = []
+    loops: List[Sequence[str]] = []
 
-    def place(name: str, trail: Tuple[str, ...]) -> bool:
-        needs = facts[name].get("depend") or ()
-        for need in needs if isinstance(needs, (list, tuple)) else ():
-            if need in trail or (need in names and need not in placed and not place(need, (*trail, name))):
-                return False
-        if name not in placed:
-            placed.append(name)
-        return True
+    def needed(name: str) -> Sequence[str]:
+        needs = facts[name].get("depend")
+        return needs if isinstance(needs, (list, tuple)) else ()
 
-    return placed if all(place(name, ()) for name in names) else list(names)
+    placed = behind(names, needed, loops.append)
+    return list(names) if loops else placed
 
 
 def _too_early(name: str, listed: Sequence[str], facts: Mapping[str, Mapping[str, object]]) -> bool:

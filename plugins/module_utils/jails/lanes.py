@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import Dict, List, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail, needs
+from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail, behind, needs
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.scene import Change, Scene
 
 
@@ -29,17 +29,7 @@ def lanes(scene: Scene, changes: Sequence[Change]) -> List[Lane]:
 def _in_order(staying: Sequence[Lane]) -> List[Lane]:
     """Each behind those that it needs, as the steps are told."""
     by_name = {lane.name: lane for lane in staying}
-    placed: Dict[str, Lane] = {}
-
-    def place(lane: Lane, trail: Tuple[str, ...]) -> None:
-        for need in lane.needs:
-            if need in by_name and need not in placed and need not in trail:
-                place(by_name[need], (*trail, lane.name))
-        placed.setdefault(lane.name, lane)
-
-    for lane in staying:
-        place(lane, ())
-    return list(placed.values())
+    return [by_name[name] for name in behind(list(by_name), lambda name: by_name[name].needs, lambda loop: None)]
 
 
 def _lane(scene: Scene, change: Change) -> Lane:

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import Faults, InputError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats import fields, fstab
@@ -199,20 +199,38 @@ def _check_shared(jail: Jail, address: Address, addresses: Dict[str, str]) -> No
 
 def order_by_need(jails: Sequence[Jail]) -> List[Jail]:
     """The jails with whatever they depend on before them, otherwise in their order; a loop is an error."""
-    by_name = {jail.name: jail for jail in jails if jail.state != "absent"}
-    placed: Dict[str, Jail] = {}
+    by_name = {jail.name: jail for jail in jails}
 
-    def place(jail: Jail, trail: Tuple[str, ...]) -> None:
-        if jail.name in trail:
-            raise InputError(f"a dependency loop: {' -> '.join((*trail, jail.name))}", f"jail {jail.name}", "Break it")
-        for need in needs(jail):
-            if need in by_name and need not in placed:
-                place(by_name[need], (*trail, jail.name))
-        placed.setdefault(jail.name, jail)
+    def needed(name: str) -> List[str]:
+        return [need for need in needs(by_name[name]) if need in by_name and by_name[need].state != "absent"]
 
-    for jail in jails:
-        place(jail, ())
-    return list(placed.values())
+    def refuse(loop: Sequence[str]) -> None:
+        raise InputError(f"a dependency loop: {' -> '.join(loop)}", f"jail {loop[-1]}", "Break it")
+
+    return [by_name[name] for name in behind(list(by_name), needed, refuse)]
+
+
+def behind(names: Sequence[str], needed: Callable[[str], Iterable[str]], loop: Callable[[Sequence[str]], object]) -> List[str]:
+    """Names, each behind those of them that it needs, otherwise in their order.
+
+    :param loop: is told of each loop, with the way that leads round; what closes it is left out of account.
+    """
+    known = frozenset(names)
+    placed: Dict[str, None] = {}
+
+    def place(name: str, trail: Tuple[str, ...]) -> None:
+        way = (*trail, name)
+        for need in needed(name):
+            if need in way:
+                loop((*way, need))
+            elif need in known and need not in placed:
+                place(need, way)
+        placed[name] = None
+
+    for name in names:
+        if name not in placed:
+            place(name, ())
+    return list(placed)
 
 
 def needs(jail: Jail) -> Tuple[str, ...]:
