@@ -8,12 +8,12 @@ from __future__ import annotations
 import posixpath
 from typing import Dict, List, Mapping, Optional
 
-from ansible_collections.cellblock.jails.plugins.module_utils.backups.filling import extract
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.manifest import Manifest
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.reading import Reader
 from ansible_collections.cellblock.jails.plugins.module_utils.bases import making
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.base import RELEASE, Base
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.sources import Source
+from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Step
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import InputError
@@ -32,7 +32,7 @@ class Brought(Source):
 
     def fill(self, host: Host, root: str) -> None:
         """Extract it; what is not as its manifest says never stands as a base."""
-        self.reader.pour(host, self.made, self.made.data()[0], extract(root))
+        self.reader.pour(host, self.made, self.made.data()[0], storage.unpacking(root))
 
 
 def steps(reader: Reader, name: str, storage_path: str, dataset: Optional[str], where: str) -> List[Step]:

@@ -168,7 +168,7 @@ class SetFilling(Filling):
             host.tree(place).makedirs(stream.path)
             root = f"{place}/{stream.path}"
         if not one.parent:
-            self.reader.pour(host, one, stream, extract(root))
+            self.reader.pour(host, one, stream, storage.unpacking(root))
             return
         gone = self.reader.text(host, one, stream.gone).split("\0") if stream.gone else []
         walk = Walk.of(host, root)
@@ -181,7 +181,7 @@ class SetFilling(Filling):
         growing = beside(root, "increment")
         storage.remove_tree(host, growing)
         host.makedirs(growing, 0o700)
-        self.reader.pour(host, one, stream, extract(growing))
+        self.reader.pour(host, one, stream, storage.unpacking(growing))
         for path, stamp in Walk.of(host, growing).survey(lambda path: True).items():
             found = walk.stamp(path)
             if found is not None:
@@ -216,11 +216,6 @@ class SetFilling(Filling):
                     told = host.ask(["mtree", "-x", "-f", f"{scratch}/mtree", "-p", f"{place}/{stream.path}".rstrip("/")])
                 if told.rc != 0:
                     raise HostError(f"differs from its set: {told.said()[:400]}", place, "Use another set")
-
-
-def extract(place: str) -> List[str]:
-    """tar(1) that takes no absolute path, no '..', and follows no link that an archive brings."""
-    return storage.unpacking(place)
 
 
 def _brought(stream: Stream) -> Dict[str, str]:

@@ -178,8 +178,6 @@ class Planner:
         scene = Scene(replace(self.jails, jails=jails), seen, jails, seen.marks(), self.warnings)
         for jail in jails:
             filling = self.subjects[jail.name].filling
-            if not isinstance(filling, SetFilling):
-                raise AssertionError
             filling.check(self._dataset(jail) is not None, f"jail {jail.name}")
             scene.fillings[jail.name] = filling
         planner = _Recording(scene)
@@ -207,8 +205,6 @@ class Planner:
         missing: Dict[str, Sequence[str]] = {}
         for jail in jails:
             filling = self.subjects[jail.name].filling
-            if not isinstance(filling, SetFilling):
-                raise AssertionError
             known = filling.reader.chain.last.rulesets
             missing.update({name: rules for name, rules in known.items() if name == jail.ruleset and name not in seen.rulesets})
         if not missing:
@@ -226,8 +222,6 @@ class Planner:
             return []
         path = jail.base_path(self.request.storage_path)
         filling = self.subjects[jail.name].filling
-        if not isinstance(filling, SetFilling):
-            raise AssertionError
         if path in seen.directories:
             self._compare_base(jail, path, filling.reader.chain.last)
             return []

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.aside import Aside
+from ansible_collections.cellblock.jails.plugins.module_utils.backups.filling import SetFilling
 from ansible_collections.cellblock.jails.plugins.module_utils.backups.restored import BEGUN, DONE, FACT, GUARD, OPEN
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import ask, storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
@@ -17,7 +18,6 @@ from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import Refused
 from ansible_collections.cellblock.jails.plugins.module_utils.jails import runtime
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.definition import Definition
-from ansible_collections.cellblock.jails.plugins.module_utils.jails.filling import Filling
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.model import Jail
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.observed import Observed, partial
 from ansible_collections.cellblock.jails.plugins.module_utils.upgrades import closing, gate, marking
@@ -47,7 +47,7 @@ class Subject:
     jail: Jail
     set: str
     of: str
-    filling: Filling
+    filling: SetFilling
     gate: Gate
     busy: bool
     start: bool

@@ -136,8 +136,6 @@ class Verifier(Planner):
 
     def _note(self, subject: Subject) -> Callable[[Host, bool, str], None]:
         filling = subject.filling
-        if not isinstance(filling, SetFilling):
-            raise AssertionError
         last, place = filling.reader.chain.last, filling.reader.chain.place
         where = self.jail_of(last.jail)
 

@@ -167,7 +167,7 @@ def packing(alike: bool = True) -> List[str]:
 
 
 def unpacking(path: str, *words: str) -> List[str]:
-    """tar(1) that unpacks a tree with all that it is."""
+    """tar(1) that unpacks a tree with all that it is. It takes no absolute path, no '..', and follows no link that an archive brings."""
     return ["tar", "-xpf", "-", "--numeric-owner", *words, "-C", path]
 
 
