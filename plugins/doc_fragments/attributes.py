@@ -61,7 +61,7 @@ options:
     default: /usr/jails
   storage_dataset:
     description:
-      - The ZFS dataset that is mounted there.
+      - The ZFS dataset that is mounted there. Roots and bases are datasets below it then.
     type: str
 """
 

@@ -115,18 +115,6 @@ directory:
   type: path
 """
 
-_HOST = r"""
-storage_path:
-  description:
-    - The directory that jails and bases stand in.
-  type: path
-  default: /usr/jails
-storage_dataset:
-  description:
-    - The ZFS dataset that is mounted at O(storage_path). The base is a dataset below it then.
-  type: str
-"""
-
 _LIST = (
     "options:\n  basejails:\n    description:\n      - The bases.\n"
     "    type: list\n    elements: dict\n    default: []\n    suboptions:\n"
@@ -139,7 +127,6 @@ ModuleDocFragment = type(
     (),
     {
         "DOCUMENTATION": "options:\n" + textwrap.indent(_BASE, "  "),
-        "HOST": "options:\n" + textwrap.indent(_HOST, "  "),
         "LIST": _LIST,
     },
 )

@@ -347,15 +347,6 @@ destroy_snapshots:
 """
 
 _HOST = r"""
-storage_path:
-  description:
-    - The directory that the jails' roots stand in.
-  type: path
-  default: /usr/jails
-storage_dataset:
-  description:
-    - The ZFS dataset that is mounted at O(storage_path). Every root is a dataset below it then.
-  type: str
 assume:
   description:
     - In check mode, what earlier tasks of the same run would have made. Says nothing in a real run.

@@ -22,7 +22,7 @@ author:
   - cellblock.jails contributors (@cellblock)
 extends_documentation_fragment:
   - cellblock.jails.base
-  - cellblock.jails.base.host
+  - cellblock.jails.attributes.storage
   - cellblock.jails.attributes
   - cellblock.jails.attributes.lock
 seealso:
@@ -127,16 +127,17 @@ from typing import List
 
 from ansible_collections.cellblock.jails.plugins.module_utils.bases import planning as basejail
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.base import Base
-from ansible_collections.cellblock.jails.plugins.module_utils.bases.options import BASE, HOST
+from ansible_collections.cellblock.jails.plugins.module_utils.bases.options import BASE
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION, serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.options import STORAGE_OPTIONS
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 
 
 def main() -> None:
     """The door."""
-    module = Module(argument_spec={**BASE, **HOST, **LOCK_OPTION}, supports_check_mode=True)
+    module = Module(argument_spec={**BASE, **STORAGE_OPTIONS, **LOCK_OPTION}, supports_check_mode=True)
     made: List[Plan] = []
 
     def planner(host: Host) -> Plan:

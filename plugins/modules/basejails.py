@@ -20,7 +20,7 @@ author:
   - cellblock.jails contributors (@cellblock)
 extends_documentation_fragment:
   - cellblock.jails.base.list
-  - cellblock.jails.base.host
+  - cellblock.jails.attributes.storage
   - cellblock.jails.attributes
   - cellblock.jails.attributes.lock
 seealso:
@@ -106,17 +106,18 @@ failures:
 from typing import List
 
 from ansible_collections.cellblock.jails.plugins.module_utils.bases import every
-from ansible_collections.cellblock.jails.plugins.module_utils.bases.options import BASE, HOST
+from ansible_collections.cellblock.jails.plugins.module_utils.bases.options import BASE
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION, serve
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.options import STORAGE_OPTIONS
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 
 
 def main() -> None:
     """The door."""
     bases = {"type": "list", "elements": "dict", "default": [], "options": BASE}
-    module = Module(argument_spec={"basejails": bases, **HOST, **LOCK_OPTION}, supports_check_mode=True)
+    module = Module(argument_spec={"basejails": bases, **STORAGE_OPTIONS, **LOCK_OPTION}, supports_check_mode=True)
     made: List[Plan] = []
 
     def planner(host: Host) -> Plan:

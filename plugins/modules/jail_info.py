@@ -24,15 +24,6 @@ options:
       - The jails to tell of; all of them by default. Of a name that there is not, nothing is told.
     type: list
     elements: str
-  storage_path:
-    description:
-      - The directory that the jails' roots stand in.
-    type: path
-    default: /usr/jails
-  storage_dataset:
-    description:
-      - The ZFS dataset that is mounted there.
-    type: str
   sizes:
     description:
       - Also measures plain directories, which reads every inode of theirs, see du(1). Datasets always tell theirs.
@@ -41,6 +32,7 @@ options:
 extends_documentation_fragment:
   - cellblock.jails.attributes
   - cellblock.jails.attributes.info
+  - cellblock.jails.attributes.storage
 seealso:
   - module: cellblock.jails.jails
 """
@@ -222,6 +214,7 @@ jails:
 from ansible_collections.cellblock.jails.plugins.module_utils.backups import notes
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.module import Module
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.options import STORAGE_OPTIONS
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError
 from ansible_collections.cellblock.jails.plugins.module_utils.formats.secrets import hide, hide_all
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.info import gather
@@ -232,8 +225,7 @@ def main() -> None:
     module = Module(
         argument_spec={
             "name": {"type": "list", "elements": "str"},
-            "storage_path": {"type": "path", "default": "/usr/jails"},
-            "storage_dataset": {"type": "str"},
+            **STORAGE_OPTIONS,
             "sizes": {"type": "bool", "default": False},
         },
         supports_check_mode=True,

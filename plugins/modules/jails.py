@@ -42,6 +42,7 @@ extends_documentation_fragment:
   - cellblock.jails.attributes
   - cellblock.jails.attributes.lock
   - cellblock.jails.jail.list
+  - cellblock.jails.attributes.storage
   - cellblock.jails.jail.host
 seealso:
   - module: cellblock.jails.jail

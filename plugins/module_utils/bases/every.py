@@ -10,8 +10,9 @@ from typing import Any, Dict, List, Mapping, Sequence
 from ansible_collections.cellblock.jails.plugins.module_utils.bases import planning
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.base import Base
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.observe import Common, look, told
-from ansible_collections.cellblock.jails.plugins.module_utils.bases.options import BASE, HOST
+from ansible_collections.cellblock.jails.plugins.module_utils.bases.options import BASE
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.options import STORAGE_OPTIONS
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Lane, Plan
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, Faults, HostError, InputError
 
@@ -26,7 +27,7 @@ def bases_from(options: Mapping[str, Any]) -> List[Base]:
     for given in options["basejails"]:
         with faults:
             try:
-                found.append(Base.from_options({**{name: given[name] for name in BASE}, **{name: options[name] for name in HOST}}))
+                found.append(Base.from_options({**{name: given[name] for name in BASE}, **{name: options[name] for name in STORAGE_OPTIONS}}))
             except InputError as error:
                 raise InputError(error.what, f"base {given['name']}, {error.where}", error.fix) from error
             if found[-1].name in [base.name for base in found[:-1]]:

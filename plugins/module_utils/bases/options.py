@@ -1,7 +1,7 @@
 # Copyright: cellblock.jails contributors
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options of a base and of where bases stand, shared by the modules; documented in doc_fragments/base.py."""
+"""The options of a base, shared by the modules; documented in doc_fragments/base.py."""
 
 from __future__ import annotations
 
@@ -28,8 +28,4 @@ BASE: Options = {
     "packages": {"type": "list", "elements": "str", "default": ["FreeBSD-set-minimal-jail"]},
     "fingerprints": {"type": "str"},
     "directory": {"type": "path"},
-}
-HOST: Options = {
-    "storage_path": {"type": "path", "default": "/usr/jails"},
-    "storage_dataset": {"type": "str"},
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Dict
 
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.door import LOCK_OPTION
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.options import STORAGE_OPTIONS
 from ansible_collections.cellblock.jails.plugins.module_utils.jails.registry import ASPECTS
 
 JAIL: Dict[str, Dict[str, Any]] = {
@@ -48,8 +49,7 @@ JAIL: Dict[str, Dict[str, Any]] = {
 }
 
 HOST: Dict[str, Dict[str, Any]] = {
-    "storage_path": {"type": "path", "default": "/usr/jails"},
-    "storage_dataset": {"type": "str"},
+    **STORAGE_OPTIONS,
     "assume": {
         "type": "dict",
         "options": {

@@ -19,12 +19,13 @@ import yaml
 
 from ansible_collections.cellblock.jails.plugins.module_utils.bases import planning as basejail
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.base import Base
-from ansible_collections.cellblock.jails.plugins.module_utils.bases.options import BASE, HOST
+from ansible_collections.cellblock.jails.plugins.module_utils.bases.options import BASE
 from ansible_collections.cellblock.jails.plugins.module_utils.bases.sets import manifest
 from ansible_collections.cellblock.jails.plugins.module_utils.engine import storage
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.ask import version
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.options import STORAGE_OPTIONS
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, InputError, Refused
 from ansible_collections.cellblock.jails.plugins.modules import basejail as module
@@ -36,7 +37,7 @@ from ansible_collections.cellblock.jails.tests.unit.captures import captures
 
 PATH = "/usr/jails/basejails/r151"
 DATASET = "zroot/jails/basejails/r151"
-DEFAULTS = {name: option.get("default") for name, option in {**BASE, **HOST}.items()}
+DEFAULTS = {name: option.get("default") for name, option in {**BASE, **STORAGE_OPTIONS}.items()}
 
 
 # -- what the simulated host does not know by itself

@@ -11,9 +11,10 @@ from typing import Any, Dict, List
 import pytest
 
 from ansible_collections.cellblock.jails.plugins.module_utils.bases import every
-from ansible_collections.cellblock.jails.plugins.module_utils.bases.options import BASE, HOST
+from ansible_collections.cellblock.jails.plugins.module_utils.bases.options import BASE
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.apply import take
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.host import Host
+from ansible_collections.cellblock.jails.plugins.module_utils.engine.options import STORAGE_OPTIONS
 from ansible_collections.cellblock.jails.plugins.module_utils.engine.plan import Plan
 from ansible_collections.cellblock.jails.plugins.module_utils.errors import CellblockError, InputError
 from ansible_collections.cellblock.jails.tests.simulator import fresh_host
@@ -32,7 +33,7 @@ class Site:
     def plan(self, *bases: Dict[str, Any], check_mode: bool = False) -> Plan:
         defaults = {name: option.get("default") for name, option in BASE.items()}
         given = [{**defaults, "url": "/var/dist", "retries": 0, **base} for base in bases]
-        options = {**{name: option.get("default") for name, option in HOST.items()}, **self.storage, "basejails": given}
+        options = {**{name: option.get("default") for name, option in STORAGE_OPTIONS.items()}, **self.storage, "basejails": given}
         self.bases = every.bases_from(options)
         return every.plan(self.host, self.bases, check_mode)
 
